@@ -1,0 +1,112 @@
+"""The denoiser: a network, its guidance and its prediction type, seen by a scheduler as ``denoise(x, i)``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from samplegraph.models.clip import clip_x0
+from samplegraph.models.guidance import SCALE, Guidance
+from samplegraph.models.spec import ModelSpec
+from samplegraph.schedulers import Grid, OptionError, Prediction, Scheduler
+from samplegraph.schedulers.prediction import convert
+from samplegraph.schedulers.respacing import sigma_to_t
+
+Denoise = Callable[[torch.Tensor, int], Prediction[torch.Tensor]]
+
+
+class Denoiser(nn.Module):
+    """Wraps ``network(sample, timestep, **conditions)`` for one scheduler.
+
+    Scales the input, builds the timestep row, doubles the batch for guidance, casts to the network's dtype and
+    back, and turns the output into ``(x0, eps)``. Everything that depends on the step is a constant.
+
+    Raises:
+        OptionError: the scheduler's prediction type contradicts the model's, or an epsilon prediction is to be
+            read where no signal is left.
+    """
+
+    def __init__(self, network: nn.Module, spec: ModelSpec, scheduler: Scheduler, guidance: Guidance) -> None:
+        super().__init__()
+        self.network = network
+        self.spec = spec
+        self.guidance = guidance
+        self.options = scheduler.prediction
+        self.grid = scheduler.grid
+        self.prediction_type = _agreed_prediction_type(spec, scheduler)
+        self.timesteps = model_timesteps(scheduler.grid, spec)
+        self.dtype = next((p.dtype for p in network.parameters() if p.is_floating_point()), torch.float32)
+        if self.prediction_type == "epsilon" and not (self.options.clip_sample or self.options.thresholding):
+            blind = np.flatnonzero(self.grid.alpha[:-1] == 0)
+            if len(blind):
+                raise OptionError(
+                    f"prediction_type='epsilon' gives infinity at timestep {self.grid.timesteps[blind[0]]:g}, where no "
+                    "signal is left (rescale_betas_zero_snr); use a v_prediction model, clip_sample or another spacing"
+                )
+
+    def bind(self, conditions: Mapping[str, torch.Tensor], guided: list[str]) -> Denoise:
+        """``denoise(x, i)`` under these conditions; the guided ones are doubled once, in front of the loop."""
+        rows = self.guidance.rows(conditions, guided, self.spec) if guided else dict(conditions)
+        scale: Any = conditions.get(SCALE, self.guidance.scale)
+
+        def denoise(x: torch.Tensor, i: int) -> Prediction[torch.Tensor]:
+            factor = float(self.grid.input_scale[i])
+            seen = x if factor == 1.0 else x * factor
+            if guided:
+                seen = torch.cat([seen, seen])
+            output = self.evaluate(seen, i, rows).to(x.dtype)
+            if guided:
+                output = self.guidance.combine(output, scale)
+            p = convert(
+                self.prediction_type, x, output, float(self.grid.alpha[i]), float(self.grid.sigma[i]), factor
+            )
+            return Prediction(clip_x0(p.x0, self.options), p.eps)
+
+        return denoise
+
+    def evaluate(self, sample: torch.Tensor, i: int, conditions: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        """Call the network at point ``i`` with one timestep entry per row of ``sample``."""
+        timestep = torch.full(
+            (sample.shape[0],), self.timesteps[i], dtype=getattr(torch, self.spec.timestep_dtype), device=sample.device
+        )
+        return first_tensor(self.network(sample.to(self.dtype), timestep, **conditions))
+
+
+def first_tensor(output: Any) -> torch.Tensor:
+    """The tensor in a network's output: itself, its ``sample`` field, or its first element."""
+    if isinstance(output, torch.Tensor):
+        return output
+    found = getattr(output, "sample", None)
+    if found is None and isinstance(output, tuple | list) and output:
+        found = output[0]
+    if not isinstance(found, torch.Tensor):
+        raise OptionError(f"the model returned {type(output).__name__}; it has to return a tensor shaped like sample")
+    return found
+
+
+def model_timesteps(grid: Grid, spec: ModelSpec) -> list[float | int]:
+    """What the model is told at each point: the grid's timesteps, or where the model's own noise schedule is
+    another one, the timestep at which it has the same noise-to-signal ratio (log-linear interpolation)."""
+    t = grid.timesteps
+    own = spec.noise_schedule
+    if own is not None and own != grid.schedule:
+        abar = own.alphas_cumprod(torch.float64).clamp(min=2**-24).numpy()
+        ratio = grid.sigma[:-1] / np.maximum(grid.alpha[:-1], 2**-12)
+        t = sigma_to_t(ratio, 0.5 * np.log((1 - abar) / abar))
+    if spec.timestep_dtype.startswith("int"):
+        return [int(value) for value in np.rint(t)] if own is not None and own != grid.schedule else [int(v) for v in t]
+    return [float(value) for value in t]
+
+
+def _agreed_prediction_type(spec: ModelSpec, scheduler: Scheduler) -> str:
+    asked, own = scheduler.prediction.prediction_type, spec.prediction_type
+    if asked is not None and own is not None and asked != own:
+        raise OptionError(
+            f"prediction_type={asked!r} of the scheduler contradicts the model, which predicts {own!r}; "
+            f"leave it out or set prediction_type={own!r}"
+        )
+    return asked or own or "epsilon"

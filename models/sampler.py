@@ -1,0 +1,145 @@
+"""The sampler: model + scheduler + guidance as one module. Running it eagerly is the reference."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable, Mapping, Sequence
+
+import torch
+from torch import nn
+
+from samplegraph.models.denoiser import Denoiser
+from samplegraph.models.guidance import INPUT, NEGATIVE, SCALE, Guidance
+from samplegraph.models.spec import ModelSpec, spec_of
+from samplegraph.schedulers import OptionError, Profile, Scheduler
+from samplegraph.schedulers.errors import suggest
+
+
+class Sampler(nn.Module):
+    """``forward(noise, step_noise, **conditions) -> sample``.
+
+    Args:
+        model: any module called ``model(sample, timestep, **conditions)``; its attribute ``spec`` (``ModelSpec``)
+            declares what it was trained for.
+        scheduler: from ``create`` or ``from_config``.
+        guidance_scale: ``"input"`` (default: a scalar input where the model has conditions), a float (baked), or
+            None or 1 (no unconditional branch).
+        guided: conditions that differ between the guided branches; all where None.
+        spec: a declaration that stands in for the model's own.
+
+    Raises:
+        OptionError: the parts contradict each other.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        scheduler: Scheduler,
+        guidance_scale: float | str | None = INPUT,
+        *,
+        guided: Sequence[str] | None = None,
+        spec: ModelSpec | None = None,
+    ) -> None:
+        super().__init__()
+        self.spec = spec or spec_of(model)
+        self.scheduler = scheduler
+        self.guidance = Guidance(guidance_scale, tuple(guided) if guided is not None else None)
+        self.denoiser = Denoiser(model, self.spec, scheduler, self.guidance)
+        self.profile: Profile = scheduler.profile()
+
+    @property
+    def model(self) -> nn.Module:
+        """The wrapped network."""
+        return self.denoiser.network
+
+    def rewired(self, network: nn.Module) -> Sampler:
+        """The same sampler over another network of the same declaration."""
+        other = Sampler(network, self.scheduler, self.guidance.scale, guided=self.guidance.guided, spec=self.spec)
+        other.denoiser.dtype = self.denoiser.dtype
+        return other
+
+    def condition_inputs(self, conditions: Iterable[str]) -> list[str]:
+        """Names of all condition inputs for these model conditions: negatives and the scale included."""
+        names = list(conditions)
+        negatives = [NEGATIVE + name for name in self.guidance.negatives(names, self.spec)]
+        scale = [SCALE] if self.guidance.scale == INPUT and self.guidance.names(names) else []
+        return names + negatives + scale
+
+    def model_conditions(self, given: Iterable[str]) -> list[str]:
+        """Names in ``given`` that are the model's own conditions, in order.
+
+        Raises:
+            OptionError: a condition the model does not take, or one it needs and is not given.
+        """
+        names = [name for name in given if name != SCALE and not name.startswith(NEGATIVE)]
+        takes, needs = _conditions_of(self.model, self.spec)
+        for name in names:
+            if takes is not None and name not in takes:
+                raise OptionError(
+                    f"condition {name!r} is not known to the model, which takes {', '.join(takes) or 'none'}"
+                    f"{suggest(name, takes)}"
+                )
+        missing = [name for name in needs if name not in names]
+        if missing:
+            raise OptionError(f"condition {missing[0]!r} is missing; the model takes {', '.join(takes or needs)}")
+        return names
+
+    def forward(
+        self, noise: torch.Tensor, step_noise: torch.Tensor | None = None, **conditions: torch.Tensor
+    ) -> torch.Tensor:
+        """Map unit noise to a sample.
+
+        Args:
+            noise: (B, ...), unit normal.
+            step_noise: (K, B, ...), unit normal, where the scheduler draws K > 0 slices.
+            conditions: the model's conditions, one row per sample, ``negative_<name>`` for guided ones without a
+                null value, and ``guidance_scale`` () where it is an input (else the model's default).
+
+        Returns:
+            The sample, (B, ...).
+
+        Raises:
+            OptionError: a condition or the step noise is missing, or one is not known.
+        """
+        names = self.model_conditions(conditions)
+        guided = self.guidance.names(names)
+        self._check(conditions, names, step_noise)
+        if guided and self.guidance.scale == INPUT and SCALE not in conditions:
+            conditions = {**conditions, SCALE: torch.tensor(self.spec.guidance_scale)}
+        denoise = self.denoiser.bind(conditions, guided)
+        drawn = 0
+
+        def next_slice() -> torch.Tensor:
+            nonlocal drawn
+            assert step_noise is not None
+            drawn += 1
+            return step_noise[drawn - 1]
+
+        x: torch.Tensor = self.scheduler(noise * self.scheduler.init_noise_sigma, denoise, next_slice)
+        return x
+
+    def _check(self, given: Mapping[str, object], names: list[str], step_noise: torch.Tensor | None) -> None:
+        allowed = self.condition_inputs(names)
+        for name in given:
+            if name not in allowed:
+                raise OptionError(f"condition {name!r} is not used by this sampler, which takes {', '.join(allowed)}")
+        for name in allowed:
+            if name not in given and name != SCALE:
+                raise OptionError(f"condition {name!r} is missing; this sampler takes {', '.join(allowed)}")
+        slices = self.profile.noise_slices
+        if (step_noise.shape[0] if step_noise is not None else 0) != slices:
+            raise OptionError(f"step_noise has to hold {slices} slices for {self.scheduler.name}, (K, B, ...)")
+
+
+def _conditions_of(model: nn.Module, spec: ModelSpec) -> tuple[list[str] | None, list[str]]:
+    """``(takes, needs)``: conditions a model takes (None: any) and those it cannot do without."""
+    if spec.conditions:
+        declared = [c.name for c in spec.conditions]
+        return declared, declared
+    parameters = list(inspect.signature(model.forward).parameters.values())[2:]
+    if any(p.kind is p.VAR_KEYWORD for p in parameters):
+        takes = None
+    else:
+        takes = [p.name for p in parameters if p.kind is not p.VAR_POSITIONAL]
+    named = [p for p in parameters if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)]
+    return takes, [p.name for p in named if p.default is p.empty]

@@ -1,0 +1,91 @@
+"""What a denoiser declares about itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from torch import nn
+
+from samplegraph.schedulers import NoiseSchedule, OptionError
+from samplegraph.schedulers.errors import one_of
+from samplegraph.schedulers.prediction import PREDICTION_TYPES
+
+TimestepDtype = Literal["float32", "float64", "int64", "int32"]
+TIMESTEP_DTYPES = ("float32", "float64", "int64", "int32")
+CONDITION_DTYPES = ("float32", "float16", "int64", "int32", "bool")
+
+
+@dataclass(frozen=True)
+class Condition:
+    """One condition that a model takes besides ``sample`` and ``timestep``.
+
+    Args:
+        name: keyword under which the model takes it.
+        shape: shape of one row, without the batch axis.
+        null: value that stands for "no condition" in classifier-free guidance (arXiv:2207.12598); None if the
+            caller has to give one as ``negative_<name>``.
+        minimum, maximum: allowed values, both included.
+
+    Raises:
+        OptionError: the dtype is not one a graph input can have.
+    """
+
+    name: str
+    shape: tuple[int, ...] = ()
+    dtype: str = "float32"
+    null: float | int | None = None
+    minimum: float | None = None
+    maximum: float | None = None
+    description: str = ""
+
+    def __post_init__(self) -> None:
+        one_of(f"dtype of condition {self.name!r}", self.dtype, CONDITION_DTYPES)
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """A denoiser's declaration, carried as its attribute ``spec``. What is None is left to the scheduler.
+
+    Args:
+        sample_shape: shape of one sample, without the batch axis.
+        prediction_type: what the network was trained to predict.
+        noise_schedule: the schedule it was trained with.
+        timestep_dtype: dtype of the 1-D ``timestep`` it takes.
+        guidance_scale: the scale used where a caller gives none.
+
+    Raises:
+        OptionError: an unknown prediction type or timestep dtype, or two conditions of one name.
+    """
+
+    name: str = "model"
+    sample_shape: tuple[int, ...] | None = None
+    prediction_type: str | None = None
+    noise_schedule: NoiseSchedule | None = None
+    timestep_dtype: TimestepDtype = "float32"
+    conditions: tuple[Condition, ...] = ()
+    guidance_scale: float = 1.0
+
+    def __post_init__(self) -> None:
+        one_of("timestep_dtype", self.timestep_dtype, TIMESTEP_DTYPES)
+        if self.prediction_type is not None:
+            one_of("prediction_type", self.prediction_type, PREDICTION_TYPES)
+        names = [c.name for c in self.conditions]
+        if len(set(names)) != len(names):
+            raise OptionError(f"conditions {names} name one twice; give each condition its own name")
+
+    def condition(self, name: str) -> Condition | None:
+        """The declared condition of that name, if any."""
+        return next((c for c in self.conditions if c.name == name), None)
+
+
+def spec_of(model: nn.Module) -> ModelSpec:
+    """The declaration of ``model``, or an empty one."""
+    spec = getattr(model, "spec", None)
+    return spec if isinstance(spec, ModelSpec) else ModelSpec(name=type(model).__name__.lower())
+
+
+def names_of(conditions: Sequence[Condition]) -> list[str]:
+    """Names of ``conditions`` in order."""
+    return [c.name for c in conditions]

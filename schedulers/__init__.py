@@ -1,0 +1,24 @@
+"""Sampling methods as traceable torch modules over float64 tables. Imports nothing else of samplegraph."""
+
+from samplegraph.schedulers.affine import Affine
+from samplegraph.schedulers.base import Profile, Scheduler
+from samplegraph.schedulers.errors import OptionError
+from samplegraph.schedulers.grid import Grid
+from samplegraph.schedulers.noise_schedule import NoiseSchedule
+from samplegraph.schedulers.prediction import Prediction, PredictionOptions
+from samplegraph.schedulers.registry import create, names, option_defaults, scheduler_class
+
+__all__ = [
+    "Affine",
+    "Grid",
+    "NoiseSchedule",
+    "OptionError",
+    "Prediction",
+    "PredictionOptions",
+    "Profile",
+    "Scheduler",
+    "create",
+    "names",
+    "option_defaults",
+    "scheduler_class",
+]

@@ -1,0 +1,142 @@
+"""The scheduler contract."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, TypeVar
+
+import torch
+from torch import nn
+
+from samplegraph.schedulers.errors import OptionError
+from samplegraph.schedulers.grid import Grid
+from samplegraph.schedulers.options import GridOptions
+from samplegraph.schedulers.prediction import Prediction, PredictionOptions
+
+X = TypeVar("X")
+State = tuple[X, ...]
+Denoise = Callable[[X, int], Prediction[X]]
+Noise = Callable[[], X]
+
+
+@dataclass(frozen=True)
+class Profile:
+    """What one run of a sampler asks for: the points at which it calls ``denoise``, step by step, and its draws."""
+
+    evaluations: tuple[tuple[int, ...], ...]
+    noise_slices: int
+
+    @property
+    def nfe(self) -> int:
+        """Number of denoiser evaluations."""
+        return sum(len(points) for points in self.evaluations)
+
+
+class Scheduler(nn.Module):
+    """A sampling method over a grid: ``init`` and ``step``, and the loop over them.
+
+    ``step`` uses only ``+ - *`` and division by Python floats on ``x``, so it runs on tensors (traced), floats
+    (tests) and ``Affine`` (the plan). ``i`` is a Python int; scalars are Python floats from the float64 tables.
+
+    Subclasses set ``grid_defaults`` and ``prediction_defaults`` (the options they take, with defaults), build
+    their tables in ``build_grid`` and take options of their own as keyword arguments.
+    """
+
+    grid_defaults: ClassVar[Mapping[str, object]] = {}
+    prediction_defaults: ClassVar[Mapping[str, object]] = {"prediction_type": None}
+    diffusers_class: ClassVar[str | None] = None
+    paper: ClassVar[str] = ""
+
+    name: str = ""
+    config: Mapping[str, Any]
+
+    def __init__(self, grid: Grid, prediction: PredictionOptions) -> None:
+        super().__init__()
+        self.grid = grid
+        self.prediction = prediction
+        self.config = {}
+        for table in ("timesteps", "alpha", "sigma"):
+            self.register_buffer(f"{table}_table", torch.from_numpy(getattr(grid, table).copy()), persistent=False)
+
+    @classmethod
+    def build_grid(cls, steps: int, options: GridOptions) -> Grid:
+        """Build the tables for ``steps`` steps."""
+        raise NotImplementedError
+
+    @property
+    def steps(self) -> int:
+        """Number of scheduler steps."""
+        return self.grid.steps
+
+    @property
+    def order(self) -> int:
+        """Order of convergence of the deterministic method (1 for stochastic first-order ones)."""
+        return 1
+
+    @property
+    def init_noise_sigma(self) -> float:
+        """Factor between unit noise and the initial sample."""
+        return self.grid.init_noise_sigma
+
+    def pair(self, i: int) -> tuple[float, float, float, float]:
+        """``(alpha, sigma, alpha_next, sigma_next)`` of the step from point ``i``."""
+        g = self.grid
+        return float(g.alpha[i]), float(g.sigma[i]), float(g.alpha_next[i]), float(g.sigma_next[i])
+
+    def init(self, x: X) -> State[X]:
+        """Solver state before the first step: a tuple of zeros shaped like ``x``, maybe empty."""
+        return ()
+
+    def step(self, i: int, x: X, state: State[X], denoise: Denoise[X], noise: Noise[X]) -> tuple[X, State[X]]:
+        """Advance the sample ``x`` from step ``i`` to ``i + 1``.
+
+        Args:
+            x: sample at step ``i``, (B, ...), scaled as the grid says.
+            denoise: ``denoise(x, point)`` evaluates the model at a grid point.
+            noise: returns the next unit normal of x's shape.
+        """
+        raise NotImplementedError
+
+    def forward(self, x: X, denoise: Denoise[X], noise: Noise[X]) -> X:
+        """Run all steps from the scaled initial sample ``x`` (B, ...)."""
+        state = self.init(x)
+        for i in range(self.steps):
+            x, state = self.step(i, x, state, denoise, noise)
+        return x
+
+    def profile(self) -> Profile:
+        """Evaluations and draws of one run, found by running it on a single number.
+
+        Raises:
+            OptionError: the run gives NaN or infinity.
+        """
+        points: list[int] = []
+        per_step: list[tuple[int, ...]] = []
+        slices = 0
+
+        def denoise(x: torch.Tensor, i: int) -> Prediction[torch.Tensor]:
+            points.append(i)
+            return Prediction(0.5 * torch.ones_like(x), 0.5 * torch.ones_like(x))
+
+        def noise() -> torch.Tensor:
+            nonlocal slices
+            slices += 1
+            return x
+
+        x = torch.ones((1, 1, 1, 1), dtype=torch.float64)
+        value, state = x, self.init(x)
+        for i in range(self.steps):
+            try:
+                value, state = self.step(i, value, state, denoise, noise)
+            except (ZeroDivisionError, OverflowError, ValueError) as error:
+                raise OptionError(self._not_finite(i)) from error
+            if not bool(torch.isfinite(value).all()):
+                raise OptionError(self._not_finite(i))
+            per_step.append(tuple(points))
+            points.clear()
+        return Profile(tuple(per_step), slices)
+
+    def _not_finite(self, i: int) -> str:
+        shown = {k: v for k, v in self.config.items() if v is not None and not isinstance(v, list | tuple)}
+        return f"{self.name}: step {i} of {self.steps} gives NaN or infinity with {shown}; change these options"

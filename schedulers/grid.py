@@ -1,0 +1,98 @@
+"""The grid: every table a sampler needs, built once from a noise schedule, a spacing and a respacing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from samplegraph.schedulers.errors import OptionError
+from samplegraph.schedulers.noise_schedule import NoiseSchedule
+
+Array = npt.NDArray[np.float64]
+Family = Literal["vp", "ve"]
+
+
+@dataclass(frozen=True, eq=False)
+class Grid:
+    """Frozen float64 tables over M evaluation points for a sampler of ``steps`` steps.
+
+    At point i the sample is ``x_i = alpha[i] * x0 + sigma[i] * eps``; the model is asked at ``timesteps[i]`` and
+    sees ``x_i * input_scale[i]``. ``alpha``/``sigma`` have M + 1 entries: the last is where sampling ends.
+    ``alpha_next[i], sigma_next[i]`` is where a step from point i leads: the next point, except in schedulers that
+    diffusers lets step to ``t - T // N`` (DDIM). M equals ``steps`` unless a scheduler evaluates between steps.
+
+    ``family`` says how x is scaled: ``vp`` keeps alpha^2 + sigma^2 = 1, ``ve`` keeps alpha = 1.
+
+    Raises:
+        OptionError: a table is not finite, or sigma/alpha does not descend.
+    """
+
+    steps: int
+    family: Family
+    schedule: NoiseSchedule
+    timesteps: Array
+    alpha: Array
+    sigma: Array
+    alpha_next: Array = field(default=None)  # type: ignore[assignment]
+    sigma_next: Array = field(default=None)  # type: ignore[assignment]
+    init_noise_sigma: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.alpha_next is None:
+            object.__setattr__(self, "alpha_next", self.alpha[1:])
+            object.__setattr__(self, "sigma_next", self.sigma[1:])
+        for name in ("timesteps", "alpha", "sigma", "alpha_next", "sigma_next"):
+            table = np.array(getattr(self, name), dtype=np.float64)
+            if not np.isfinite(table).all():
+                raise OptionError(
+                    f"the {name} table is not finite (entry {int(np.argmin(np.isfinite(table)))} is "
+                    f"{table[~np.isfinite(table)][0]}); change the noise schedule or the respacing options"
+                )
+            table.setflags(write=False)
+            object.__setattr__(self, name, table)
+        if len(self.alpha) != self.points + 1 or len(self.sigma) != self.points + 1:
+            raise OptionError(f"alpha and sigma need {self.points + 1} entries for {self.points} timesteps")
+
+    @property
+    def points(self) -> int:
+        """Number M of points at which the model can be evaluated."""
+        return len(self.timesteps)
+
+    @property
+    def input_scale(self) -> Array:
+        """Factor (M,) between the sample and what a variance-preserving model is shown."""
+        if self.family == "vp":
+            return np.ones(self.points)
+        return np.asarray(1.0 / np.sqrt(self.alpha**2 + self.sigma**2)[:-1], dtype=np.float64)
+
+
+def alpha_sigma(sigmas: npt.NDArray[np.floating]) -> tuple[Array, Array]:
+    """Variance-preserving ``(alpha, sigma)`` of noise-to-signal ratios: ``alpha = 1 / sqrt(ratio^2 + 1)``."""
+    alpha = 1 / ((sigmas**2 + 1) ** 0.5)
+    return np.asarray(alpha, dtype=np.float64), np.asarray(sigmas * alpha, dtype=np.float64)
+
+
+def step_count(steps: int | None, timesteps: Sequence[float] | None, sigmas: Sequence[float] | None) -> int:
+    """Number of steps that ``steps``, custom ``timesteps`` (N) or custom ``sigmas`` (N + 1) ask for.
+
+    Raises:
+        OptionError: none or two of them, a count below 1, or counts that contradict each other.
+    """
+    if timesteps is not None and sigmas is not None:
+        raise OptionError("timesteps and sigmas are both given; give one of them")
+    if steps is not None and (isinstance(steps, bool) or not isinstance(steps, int) or steps < 1):
+        raise OptionError(f"steps={steps!r} is not allowed; give a whole number of at least 1")
+    own = len(timesteps) if timesteps is not None else len(sigmas) - 1 if sigmas is not None else None
+    if own is None and steps is None:
+        raise OptionError("steps is missing; give a whole number of at least 1")
+    if own is not None and steps is not None and own != steps:
+        raise OptionError(f"steps={steps} contradicts the {own} steps of the custom table; leave steps out")
+    count = steps if steps is not None else own
+    assert count is not None
+    if count < 1:
+        raise OptionError("sigmas needs at least two entries: one step and the final sigma")
+    return count

@@ -1,0 +1,106 @@
+"""The options that shape a grid, under the names diffusers gives them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+import torch
+
+from samplegraph.schedulers.errors import OptionError, flag, one_of, whole
+from samplegraph.schedulers.noise_schedule import NoiseSchedule
+from samplegraph.schedulers.spacing import SPACINGS
+
+RESPACINGS = ("karras", "exponential", "beta", "lu")
+#: The field's spelling of a respacing as a switch of its own.
+RESPACING_FLAGS = {
+    "use_karras_sigmas": "karras",
+    "use_exponential_sigmas": "exponential",
+    "use_beta_sigmas": "beta",
+    "use_lu_lambdas": "lu",
+}
+FINAL_SIGMAS = ("zero", "sigma_min")
+
+_SCHEDULE_FIELDS = tuple(f.name for f in fields(NoiseSchedule))
+#: Options of every scheduler over a discrete noise schedule, with their defaults.
+SCHEDULE_DEFAULTS: Mapping[str, object] = {
+    **{f.name: f.default for f in fields(NoiseSchedule)},
+    "exact_tables": False,
+}
+#: Those, and the respacing options of the sigma-based schedulers.
+SIGMA_DEFAULTS: Mapping[str, object] = {
+    **SCHEDULE_DEFAULTS,
+    "timestep_spacing": "linspace",
+    "steps_offset": 0,
+    "timesteps": None,
+    "respacing": None,
+}
+
+
+@dataclass(frozen=True)
+class GridOptions:
+    """Everything that can be asked of a grid; a scheduler names in ``grid_defaults`` the options it takes.
+
+    ``exact_tables`` computes in float64 throughout instead of following diffusers' float32 operations.
+
+    Raises:
+        OptionError: a value is unknown, out of range, or excludes another.
+    """
+
+    schedule: NoiseSchedule = NoiseSchedule()
+    timestep_spacing: str = "leading"
+    steps_offset: int = 0
+    timesteps: Sequence[float] | None = None
+    sigmas: Sequence[float] | None = None
+    respacing: str | None = None
+    sigma_min: float | None = None
+    sigma_max: float | None = None
+    final_sigmas_type: str = "zero"
+    interpolation_type: str = "linear"
+    timestep_type: str = "discrete"
+    lambda_min_clipped: float = float("-inf")
+    set_alpha_to_one: bool = True
+    exact_tables: bool = False
+
+    def __post_init__(self) -> None:
+        one_of("timestep_spacing", self.timestep_spacing, SPACINGS)
+        one_of("final_sigmas_type", self.final_sigmas_type, FINAL_SIGMAS)
+        one_of("interpolation_type", self.interpolation_type, ("linear", "log_linear"))
+        one_of("timestep_type", self.timestep_type, ("discrete", "continuous"))
+        whole("steps_offset", self.steps_offset, 0)
+        flag("set_alpha_to_one", self.set_alpha_to_one)
+        flag("exact_tables", self.exact_tables)
+        if self.respacing is not None:
+            one_of("respacing", self.respacing, RESPACINGS)
+            if self.timesteps is not None:
+                raise OptionError(f"timesteps and respacing={self.respacing!r} are both given; give one of them")
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> GridOptions:
+        """Build from flat options, those of ``NoiseSchedule`` among them."""
+        schedule = NoiseSchedule(**{k: v for k, v in values.items() if k in _SCHEDULE_FIELDS})
+        return cls(schedule=schedule, **{k: v for k, v in values.items() if k not in _SCHEDULE_FIELDS})
+
+    @property
+    def torch_dtype(self) -> torch.dtype:
+        """The precision in which tables are computed before they are widened to float64."""
+        return torch.float64 if self.exact_tables else torch.float32
+
+    @property
+    def numpy_dtype(self) -> type[np.floating[Any]]:
+        """The same precision for numpy."""
+        return np.float64 if self.exact_tables else np.float32
+
+
+def respacing_of(flags: Mapping[str, object]) -> str | None:
+    """The respacing that diffusers' switches ask for.
+
+    Raises:
+        OptionError: two of them are on, or one is not a bool.
+    """
+    on = [name for name, value in flags.items() if flag(name, value if value is not None else False)]
+    if len(on) > 1:
+        raise OptionError(f"{' and '.join(on)} are both on; choose one respacing")
+    return RESPACING_FLAGS[on[0]] if on else None

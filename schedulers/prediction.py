@@ -1,0 +1,72 @@
+"""How a network's output becomes a pair (x0, eps)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from samplegraph.schedulers.errors import OptionError, flag, in_range, one_of
+
+PREDICTION_TYPES = ("epsilon", "sample", "v_prediction")
+
+X = TypeVar("X")
+
+
+@dataclass(frozen=True)
+class Prediction(Generic[X]):
+    """What ``denoise`` returns: the predicted clean sample ``x0`` and noise ``eps``, both shaped like ``x``.
+
+    ``x0`` is clipped or thresholded where the scheduler asks for it; ``eps`` is the network's own.
+    """
+
+    x0: X
+    eps: X
+
+
+@dataclass(frozen=True)
+class PredictionOptions:
+    """Options of a scheduler that say how the network's output is read.
+
+    ``prediction_type=None`` takes the model's own. ``clip_sample`` clamps x0 to ``+-clip_sample_range``;
+    ``thresholding`` is Imagen's dynamic thresholding (arXiv:2205.11487, section 2.3) and replaces clipping.
+
+    Raises:
+        OptionError: an unknown prediction type or a value out of range.
+    """
+
+    prediction_type: str | None = None
+    clip_sample: bool = False
+    clip_sample_range: float = 1.0
+    thresholding: bool = False
+    dynamic_thresholding_ratio: float = 0.995
+    sample_max_value: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.prediction_type is not None:
+            one_of("prediction_type", self.prediction_type, PREDICTION_TYPES)
+        flag("clip_sample", self.clip_sample)
+        flag("thresholding", self.thresholding)
+        in_range("clip_sample_range", self.clip_sample_range, 0.0, float("inf"))
+        in_range("dynamic_thresholding_ratio", self.dynamic_thresholding_ratio, 0.0, 1.0)
+        if in_range("sample_max_value", self.sample_max_value, 0.0, float("inf")) < 1.0:
+            raise OptionError(f"sample_max_value={self.sample_max_value!r} is not allowed; give at least 1")
+
+
+def convert(prediction_type: str, x: X, output: X, alpha: float, sigma: float, input_scale: float) -> Prediction[X]:
+    """Read a network's ``output`` at ``x = alpha * x0 + sigma * eps``; the network saw ``x * input_scale``.
+
+    ``v_prediction`` is ``v = a * eps - s * x0`` with ``a, s = alpha, sigma`` times ``input_scale``
+    (arXiv:2202.00512, appendix D). ``x`` and ``output`` may be tensors, floats or ``Affine``.
+
+    Raises:
+        OptionError: ``prediction_type`` is unknown.
+    """
+    match one_of("prediction_type", prediction_type, PREDICTION_TYPES):
+        case "epsilon":
+            return Prediction((x - sigma * output) / alpha, output)  # type: ignore[operator]
+        case "sample":
+            return Prediction(output, (x - alpha * output) / sigma)  # type: ignore[operator]
+        case _:
+            a, s = alpha * input_scale, sigma * input_scale
+            x0 = (a * input_scale) * x - s * output  # type: ignore[operator]
+            return Prediction(x0, (s * input_scale) * x + a * output)  # type: ignore[operator]

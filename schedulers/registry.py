@@ -1,0 +1,96 @@
+"""The schedulers by name, and their construction from options."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Any
+
+from samplegraph.schedulers.base import Scheduler
+from samplegraph.schedulers.errors import OptionError, suggest
+from samplegraph.schedulers.grid import step_count
+from samplegraph.schedulers.options import RESPACING_FLAGS, GridOptions, respacing_of
+from samplegraph.schedulers.prediction import PredictionOptions
+
+#: name == file stem == command-line name -> class in that file. Adding a scheduler adds one line here.
+REGISTRY: Mapping[str, str] = {
+    "ddim": "DDIM",
+    "euler": "Euler",
+}
+
+
+def names() -> tuple[str, ...]:
+    """All scheduler names, in the order of the registry."""
+    return tuple(REGISTRY)
+
+
+def scheduler_class(name: str) -> type[Scheduler]:
+    """The class behind ``name``.
+
+    Raises:
+        OptionError: no such scheduler; the nearest name is suggested.
+    """
+    if name not in REGISTRY:
+        raise OptionError(f"scheduler={name!r} is not known; choose one of {', '.join(REGISTRY)}{suggest(name, REGISTRY)}")
+    cls: type[Scheduler] = getattr(import_module(f"samplegraph.schedulers.{name}"), REGISTRY[name])
+    return cls
+
+
+def own_defaults(cls: type[Scheduler]) -> dict[str, Any]:
+    """The options that the class itself takes, beside those of its grid and prediction."""
+    parameters = inspect.signature(cls.__init__).parameters.values()
+    return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
+
+
+def option_defaults(name: str) -> dict[str, Any]:
+    """Every option that ``create(name, ...)`` takes, with its default."""
+    cls = scheduler_class(name)
+    return {**own_defaults(cls), **cls.prediction_defaults, **cls.grid_defaults}
+
+
+def create(name: str, steps: int | None = None, **options: Any) -> Scheduler:
+    """Build a scheduler over its grid.
+
+    Args:
+        name: one of ``names()``.
+        steps: number of steps N; may be left out where ``timesteps`` or ``sigmas`` are given.
+        options: those of ``option_defaults(name)``; diffusers' ``use_karras_sigmas`` and its like stand for
+            ``respacing``.
+
+    Raises:
+        OptionError: unknown name or option, a value that is not allowed, options that exclude each other, or
+            tables that would give NaN.
+    """
+    cls = scheduler_class(name)
+    defaults = option_defaults(name)
+    given = _fold_respacing(name, options, defaults)
+    for key in given:
+        if key not in defaults:
+            raise OptionError(
+                f"{key!r} is not an option of {name}; its options are {', '.join(sorted(defaults))}"
+                f"{suggest(key, defaults)}"
+            )
+    config = {**defaults, **given}
+    steps = step_count(steps, config.get("timesteps"), config.get("sigmas"))
+    grid = cls.build_grid(steps, GridOptions.of({k: config[k] for k in cls.grid_defaults}))
+    prediction = PredictionOptions(**{k: config[k] for k in cls.prediction_defaults})
+    scheduler = cls(grid, prediction, **{k: config[k] for k in own_defaults(cls)})
+    scheduler.name = name
+    scheduler.config = config
+    scheduler.profile()
+    return scheduler
+
+
+def _fold_respacing(name: str, options: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """Replace diffusers' ``use_..._sigmas`` switches by the one option ``respacing``."""
+    flags = {k: v for k, v in options.items() if k in RESPACING_FLAGS}
+    rest = {k: v for k, v in options.items() if k not in RESPACING_FLAGS}
+    respacing = respacing_of(flags)
+    if respacing is None:
+        return rest
+    if "respacing" not in defaults:
+        raise OptionError(f"{next(iter(flags))!r} is not an option of {name}, which takes no respacing")
+    if rest.get("respacing") not in (None, respacing):
+        raise OptionError(f"respacing={rest['respacing']!r} and {next(iter(flags))} are both given; give one of them")
+    return {**rest, "respacing": respacing}
