@@ -22,10 +22,15 @@ Noise = Callable[[], X]
 
 @dataclass(frozen=True)
 class Profile:
-    """What one run of a sampler asks for: the points at which it calls ``denoise``, step by step, and its draws."""
+    """What one run of a sampler asks for, step by step: the points at which it calls ``denoise``, and its draws."""
 
     evaluations: tuple[tuple[int, ...], ...]
-    noise_slices: int
+    draws: tuple[int, ...]
+
+    @property
+    def noise_slices(self) -> int:
+        """Number K of noise slices."""
+        return sum(self.draws)
 
     @property
     def nfe(self) -> int:
@@ -113,15 +118,14 @@ class Scheduler(nn.Module):
         """
         points: list[int] = []
         per_step: list[tuple[int, ...]] = []
-        slices = 0
+        draws = [0] * self.steps
 
         def denoise(x: torch.Tensor, i: int) -> Prediction[torch.Tensor]:
             points.append(i)
             return Prediction(0.5 * torch.ones_like(x), 0.5 * torch.ones_like(x))
 
         def noise() -> torch.Tensor:
-            nonlocal slices
-            slices += 1
+            draws[i] += 1
             return x
 
         x = torch.ones((1, 1, 1, 1), dtype=torch.float64)
@@ -135,7 +139,7 @@ class Scheduler(nn.Module):
                 raise OptionError(self._not_finite(i))
             per_step.append(tuple(points))
             points.clear()
-        return Profile(tuple(per_step), slices)
+        return Profile(tuple(per_step), tuple(draws))
 
     def _not_finite(self, i: int) -> str:
         shown = {k: v for k, v in self.config.items() if v is not None and not isinstance(v, list | tuple)}

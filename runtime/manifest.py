@@ -1,0 +1,232 @@
+"""The manifest: everything a runtime needs to know about a compiled sampler, as versioned JSON.
+
+It travels in the ONNX file's ``metadata_props`` under ``METADATA_KEY`` and in a sidecar beside it, ``<file>.json``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, TypeVar
+
+from samplegraph.runtime.errors import InputError
+
+FORMAT = "samplegraph"
+FORMAT_VERSION = 1
+METADATA_KEY = "samplegraph.manifest"
+DTYPES = ("float32", "float16", "bfloat16", "float64", "int64", "int32", "bool")
+ROLES = ("noise", "step_noise", "condition", "negative", "guidance_scale", "sample")
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """One input or output of the graph.
+
+    Args:
+        shape: axes in order; a string names a symbolic axis (``"batch"``).
+        role: what it is, one of ``ROLES``.
+        default: value used where the caller gives none; None if it has to be given.
+        minimum, maximum: allowed values, both included; None if unlimited.
+    """
+
+    name: str
+    dtype: str
+    shape: tuple[int | str, ...]
+    role: str
+    description: str = ""
+    default: float | None = None
+    minimum: float | None = None
+    maximum: float | None = None
+
+
+@dataclass(frozen=True)
+class Model:
+    """The denoiser: its name, what it predicts, and the declared noise schedule (None: the scheduler's)."""
+
+    name: str
+    prediction_type: str
+    timestep_dtype: str
+    noise_schedule: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class SchedulerInfo:
+    """The scheduler with all its options, N steps, its order and number of denoiser evaluations."""
+
+    name: str
+    config: Mapping[str, Any]
+    steps: int
+    nfe: int
+    order: int
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One denoiser evaluation: in which step, at which timestep, where x = alpha * x0 + sigma * eps."""
+
+    step: int
+    timestep: float
+    alpha: float
+    sigma: float
+    input_scale: float
+
+
+@dataclass(frozen=True)
+class Tables:
+    """The exact grid (N or more points plus the final one) and a digest of the sampler's coefficients."""
+
+    timesteps: tuple[float, ...]
+    alphas: tuple[float, ...]
+    sigmas: tuple[float, ...]
+    evaluations: tuple[Evaluation, ...]
+    sha256: str
+
+
+@dataclass(frozen=True)
+class GuidancePlan:
+    """Classifier-free guidance: ``mode`` is ``none``, ``baked`` or ``input``; ``scale`` is the baked or default one.
+
+    Rows of the denoiser's batch are ordered [unconditional, conditional].
+    """
+
+    mode: str
+    scale: float | None = None
+    conditions: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class NoisePlan:
+    """K slices of unit normal ``step_noise`` in the order in which the steps draw them; which step draws each."""
+
+    slices: int
+    steps: tuple[int, ...]
+    init_noise_sigma: float
+
+
+@dataclass(frozen=True)
+class Weights:
+    """SHA-256 over all weights in graph order, their bytes, and the external file's name (None: embedded)."""
+
+    sha256: str
+    bytes: int
+    file: str | None = None
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """All of it. ``layout`` is ``unrolled``; ``versions`` names the tools that wrote the file."""
+
+    name: str
+    layout: str
+    model: Model
+    scheduler: SchedulerInfo
+    tables: Tables
+    guidance: GuidancePlan
+    noise: NoisePlan
+    inputs: tuple[Tensor, ...]
+    outputs: tuple[Tensor, ...]
+    weights: Weights
+    versions: Mapping[str, str] = field(default_factory=dict)
+    format: str = FORMAT
+    format_version: int = FORMAT_VERSION
+
+    def input(self, role: str) -> Tensor | None:
+        """The first input of that role."""
+        return next((t for t in self.inputs if t.role == role), None)
+
+    @property
+    def batch(self) -> int | None:
+        """Rows per call, or None where the batch axis is symbolic."""
+        rows = self.outputs[0].shape[0]
+        return rows if isinstance(rows, int) else None
+
+    @property
+    def sample_shape(self) -> tuple[int, ...]:
+        """Shape of one sample, without the batch axis."""
+        return tuple(int(n) for n in self.outputs[0].shape[1:])
+
+    def to_json(self) -> str:
+        """Stable JSON: sorted keys, one value for one manifest."""
+        return json.dumps(asdict(self), sort_keys=True, indent=1, allow_nan=False) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str, source: str = "manifest") -> Manifest:
+        """Parse and check.
+
+        Raises:
+            InputError: not JSON, not a samplegraph manifest, from a newer version, or with a field missing.
+        """
+        try:
+            data = json.loads(text)
+        except ValueError as error:
+            raise InputError(f"{source}: the manifest is not JSON ({error}); export the file again") from error
+        if not isinstance(data, dict) or data.get("format") != FORMAT:
+            raise InputError(f"{source}: not a samplegraph manifest; give a file that `samplegraph export` wrote")
+        version = data.get("format_version")
+        if not isinstance(version, int) or isinstance(version, bool) or version < 1:
+            raise InputError(f"{source}: format_version={version!r} is not a version; export the file again")
+        if version > FORMAT_VERSION:
+            raise InputError(
+                f"{source}: manifest version {version} is newer than this runtime, which reads up to {FORMAT_VERSION}; "
+                "update samplegraph"
+            )
+        try:
+            return _parse(data)
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+            reason = f"{type(error).__name__}: {error}".replace("\n", " ")
+            raise InputError(f"{source}: the manifest is damaged ({reason}); export the file again") from error
+
+
+T = TypeVar("T")
+
+
+def _build(cls: type[T], data: Mapping[str, Any]) -> T:
+    """``cls`` from the keys of ``data`` that it knows; lists become tuples."""
+    known = {f.name for f in fields(cls)}  # type: ignore[arg-type]
+    return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in dict(data).items() if k in known})
+
+
+def _parse(data: dict[str, Any]) -> Manifest:
+    tables = dict(data["tables"])
+    tables["evaluations"] = [_build(Evaluation, e) for e in tables["evaluations"]]
+    for name in ("timesteps", "alphas", "sigmas"):
+        tables[name] = [float(v) for v in tables[name]]
+    manifest = Manifest(
+        name=str(data["name"]),
+        layout=str(data["layout"]),
+        model=_build(Model, data["model"]),
+        scheduler=_build(SchedulerInfo, data["scheduler"]),
+        tables=_build(Tables, tables),
+        guidance=_build(GuidancePlan, data["guidance"]),
+        noise=_build(NoisePlan, data["noise"]),
+        inputs=tuple(_tensor(t) for t in data["inputs"]),
+        outputs=tuple(_tensor(t) for t in data["outputs"]),
+        weights=_build(Weights, data["weights"]),
+        versions={str(k): str(v) for k, v in dict(data["versions"]).items()},
+        format_version=data["format_version"],
+    )
+    if not manifest.outputs or manifest.input("noise") is None:
+        raise ValueError("it names no noise input or no output")
+    _whole("noise.slices", manifest.noise.slices, 0)
+    _whole("scheduler.steps", manifest.scheduler.steps, 1)
+    _whole("scheduler.nfe", manifest.scheduler.nfe, 0)
+    return manifest
+
+
+def _tensor(data: Mapping[str, Any]) -> Tensor:
+    tensor = _build(Tensor, data)
+    if tensor.dtype not in DTYPES or tensor.role not in ROLES or not isinstance(tensor.name, str):
+        raise ValueError(f"tensor {tensor.name!r} has dtype {tensor.dtype!r} and role {tensor.role!r}")
+    for axis in tensor.shape:
+        if not isinstance(axis, str):
+            _whole(f"an axis of {tensor.name}", axis, 1)
+    for bound in (tensor.default, tensor.minimum, tensor.maximum):
+        if bound is not None and (isinstance(bound, bool) or not isinstance(bound, int | float)):
+            raise ValueError(f"a limit of {tensor.name} is {bound!r}")
+    return tensor
+
+
+def _whole(name: str, value: object, low: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < low:
+        raise ValueError(f"{name} is {value!r}")
