@@ -1,4 +1,4 @@
-"""Reads the manifest out of an ONNX file without an ONNX library: a scan over the outermost protobuf fields."""
+"""Reads the metadata out of an ONNX file without an ONNX library: a scan over the outermost fields."""
 
 from __future__ import annotations
 
@@ -7,31 +7,27 @@ from pathlib import Path
 from typing import BinaryIO
 
 from samplegraph.runtime.errors import InputError
-from samplegraph.runtime.manifest import METADATA_KEY, Manifest
 
 _METADATA_PROPS = 14  # ModelProto.metadata_props, onnx.proto
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 
 
-def read_manifest(path: str | os.PathLike[str]) -> Manifest:
-    """The manifest inside the ONNX file at ``path``.
+def read_metadata(path: str | os.PathLike[str]) -> dict[str, str]:
+    """``metadata_props`` of the ONNX file at ``path``.
 
     Raises:
-        InputError: the file is missing, truncated, not ONNX, or not one of samplegraph's.
+        InputError: the file is missing, truncated or not ONNX.
     """
     file = Path(path)
     try:
         with file.open("rb") as stream:
-            text = _metadata(stream, file.stat().st_size).get(METADATA_KEY)
+            return _metadata(stream, file.stat().st_size)
     except FileNotFoundError as error:
         raise InputError(f"{file}: no such file; give a file that `samplegraph export` wrote") from error
     except OSError as error:
         raise InputError(f"{file}: cannot be read ({error.strerror}); give a readable .onnx file") from error
-    except (ValueError, EOFError, UnicodeDecodeError) as error:
+    except (ValueError, EOFError) as error:
         raise InputError(f"{file}: truncated or not an ONNX file ({error}); export it again") from error
-    if text is None:
-        raise InputError(f"{file}: holds no samplegraph manifest; give a file that `samplegraph export` wrote")
-    return Manifest.from_json(text, str(file))
 
 
 def _metadata(stream: BinaryIO, size: int) -> dict[str, str]:
@@ -45,7 +41,8 @@ def _metadata(stream: BinaryIO, size: int) -> dict[str, str]:
         if wire == _BYTES:
             length = _varint(stream)
             if stream.tell() + length > size:
-                raise EOFError(f"a field at byte {position} ends {stream.tell() + length - size} bytes past the end")
+                beyond = stream.tell() + length - size
+                raise EOFError(f"a field at byte {position} ends {beyond} bytes past the end")
             if number == _METADATA_PROPS:
                 key, value = _entry(stream.read(length))
                 found[key] = value

@@ -1,0 +1,141 @@
+"""One graph in ONNX Runtime: loaded, checked against its manifest, run."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from samplegraph.runtime.errors import InputError, one_line
+from samplegraph.runtime.manifest import Manifest, Tensor
+from samplegraph.runtime.providers import Provider, choose_providers, short_name
+
+Array = npt.NDArray[Any]
+
+#: ONNX Runtime's names for the manifest's dtypes.
+_TYPES = {"float32": "float", "float16": "float16", "bfloat16": "bfloat16", "float64": "double"}
+_FATAL = 4
+
+
+class OnnxSession:
+    """An ``onnxruntime.InferenceSession`` whose errors are one line.
+
+    Args:
+        file: the graph.
+        manifest: what it is said to be.
+        providers: see ``choose_providers``.
+        threads: threads within an operator; None for one per core.
+
+    Raises:
+        InputError: ONNX Runtime is missing, lacks a provider, or refuses the graph; the external weights are
+            missing or lie outside the graph's folder; the graph is not what the manifest says.
+    """
+
+    def __init__(
+        self, file: Path, manifest: Manifest, providers: str | Sequence[Provider] | None, threads: int | None
+    ) -> None:
+        self._file = file
+        self._outputs = [t.name for t in manifest.outputs]
+        ort = _onnxruntime()
+        chosen = choose_providers(providers, ort.get_available_providers())
+        _check_weights(file, manifest.weights.file)
+        options = ort.SessionOptions()
+        options.log_severity_level = _FATAL
+        if threads is not None:
+            if isinstance(threads, bool) or not isinstance(threads, int) or threads < 1:
+                raise InputError(f"threads={threads!r} is not allowed; give a whole number of at least 1")
+            options.intra_op_num_threads = threads
+        try:
+            self._session = ort.InferenceSession(str(file), options, providers=chosen, enable_fallback=0)
+        except Exception as error:  # its exceptions share no base class
+            raise InputError(
+                f"{file}: ONNX Runtime cannot load it ({_reason(error)}); "
+                "export it again, or update onnxruntime"
+            ) from error
+        self.providers: tuple[str, ...] = tuple(self._session.get_providers())
+        for each in chosen:
+            name = each if isinstance(each, str) else each[0]
+            if name not in self.providers:
+                raise InputError(
+                    f"providers={short_name(name)!r} is installed but does not start here; "
+                    "check its driver and libraries, or use cpu"
+                )
+        _compare(file, manifest.inputs, self._session.get_inputs())
+        _compare(file, manifest.outputs, self._session.get_outputs())
+
+    def run(self, feed: Mapping[str, Array]) -> list[Array]:
+        """The outputs, in the manifest's order.
+
+        Raises:
+            InputError: ONNX Runtime fails.
+        """
+        try:
+            outputs: list[Array] = self._session.run(
+                self._outputs, {name: np.asarray(array, order="C") for name, array in feed.items()}
+            )
+        except Exception as error:
+            raise InputError(f"{self._file}: ONNX Runtime failed at running it ({_reason(error)})") from error
+        return outputs
+
+
+def _reason(error: Exception) -> str:
+    """What ONNX Runtime says, without its codes and where in its source it said so."""
+    return one_line(
+        re.split(r"\[ONNXRuntimeError\] : \d+ : \w+ : |Exception during initialization: ", str(error))[-1]
+    )
+
+
+def _onnxruntime() -> Any:
+    try:
+        return import_module("onnxruntime")
+    except ImportError as error:
+        raise InputError(
+            f'onnxruntime cannot be imported ({one_line(error)}); pip install "samplegraph[cpu]", or '
+            '"samplegraph[gpu]" for NVIDIA GPUs'
+        ) from error
+
+
+def _check_weights(file: Path, name: str | None) -> None:
+    """ONNX Runtime reads external weights only below the graph's folder."""
+    if name is None:
+        return
+    folder = file.parent.resolve()
+    weights = (folder / name).resolve()
+    if not weights.is_relative_to(folder):
+        raise InputError(
+            f"{file}: its weights {name!r} lie outside its folder; put the file beside the graph"
+        )
+    if not weights.is_file():
+        raise InputError(f"{file}: its weights file {name!r} is missing; put it beside the graph")
+
+
+def _compare(file: Path, expected: Sequence[Tensor], found: Sequence[Any]) -> None:
+    """Names, dtypes and static axes in the graph are the manifest's."""
+    graph = {each.name: each for each in found}
+    for tensor in expected:
+        if tensor.dtype == "bfloat16":
+            raise InputError(
+                f"{file}: {tensor.name} is bfloat16, which numpy lacks; export with a float32 edge"
+            )
+        each = graph.pop(tensor.name, None)
+        kind = f"tensor({_TYPES.get(tensor.dtype, tensor.dtype)})"
+        if each is None or each.type != kind or not _same_shape(tensor.shape, each.shape):
+            seen = "it is not there" if each is None else f"it is {each.type} {each.shape}"
+            raise InputError(
+                f"{file}: the manifest says {tensor.name} is {kind} {list(tensor.shape)}, "
+                f"in the graph {seen}; export the file again"
+            )
+    if graph:
+        names = ", ".join(graph)
+        raise InputError(f"{file}: the manifest does not name {names} of the graph; export the file again")
+
+
+def _same_shape(expected: Sequence[int | str], found: Sequence[int | str | None]) -> bool:
+    return len(expected) == len(found) and all(
+        isinstance(a, str) or not isinstance(b, int) or a == b for a, b in zip(expected, found, strict=True)
+    )

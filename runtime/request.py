@@ -1,0 +1,194 @@
+"""One call: how many samples, and every input of the graph for all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from samplegraph.runtime.errors import InputError, one_line, suggest
+from samplegraph.runtime.inputs import Array, range_text, row_axis, shape_text, to_array
+from samplegraph.runtime.manifest import Manifest, Tensor
+from samplegraph.runtime.noise import NoiseError, Rng, draw
+
+_NOISE = ("noise", "step_noise")
+
+
+@dataclass(frozen=True)
+class Request:
+    """M samples and one array per input of the graph, each with M rows (scalars with none)."""
+
+    samples: int
+    arrays: Mapping[str, Array]
+
+
+@dataclass(frozen=True)
+class Randomness:
+    """Where the noise comes from: a seed (or one per sample), or the caller's own arrays."""
+
+    seed: int | Sequence[int] | None
+    noise: object
+    step_noise: object
+    rng: Rng
+
+
+def assemble(
+    manifest: Manifest, source: Randomness, samples: int | None, given: Mapping[str, object]
+) -> Request:
+    """Check everything that a caller gave and complete it with defaults and noise.
+
+    Raises:
+        InputError: a name, dtype, shape, value or number of rows is not allowed, or something is missing.
+    """
+    _check_source(manifest, source)
+    conditions = _conditions(manifest, {k: v for k, v in given.items() if v is not None})
+    own = _own_noise(manifest, source)
+    count = _samples(manifest, source, samples, own, conditions)
+    arrays = own or _draw(manifest, source, count)
+    for name, array in conditions.items():
+        rows = row_axis(_tensor(manifest, name))
+        shape = array.shape if rows is None else (count, *array.shape[1:])
+        arrays[name] = np.broadcast_to(array, shape)
+    _check_symbols(manifest, arrays)
+    return Request(count, {t.name: arrays[t.name] for t in manifest.inputs})
+
+
+def _tensor(manifest: Manifest, name: str) -> Tensor:
+    return next(t for t in manifest.inputs if t.name == name)
+
+
+def _check_source(manifest: Manifest, source: Randomness) -> None:
+    own = source.noise is not None or source.step_noise is not None
+    if source.seed is not None and own:
+        name = "noise" if source.noise is not None else "step_noise"
+        raise InputError(f"seed={source.seed!r} and {name} are both given; give a seed, or the noise arrays")
+    if source.seed is None and source.noise is None:
+        both = "noise and step_noise" if manifest.noise.slices else "noise"
+        raise InputError(f"seed is missing; give seed=0 (or one per sample), or your own {both}")
+
+
+def _conditions(manifest: Manifest, given: Mapping[str, object]) -> dict[str, Array]:
+    tensors = {t.name: t for t in manifest.inputs if t.role not in _NOISE}
+    for name in given:
+        if name not in tensors:
+            takes = ", ".join(tensors) or "no conditions"
+            raise InputError(
+                f"{name!r} is not an input of {manifest.name}, which takes {takes}{suggest(name, tensors)}"
+            )
+    arrays = {}
+    for name, tensor in tensors.items():
+        value = given.get(name, tensor.default)
+        if value is None:
+            raise _missing(tensor)
+        arrays[name] = to_array(tensor, value) if name in given else _default(tensor)
+    return arrays
+
+
+def _missing(tensor: Tensor, note: str = "") -> InputError:
+    limits = f" in {range_text(tensor)}" if range_text(tensor) else ""
+    shape = shape_text(tensor) if tensor.shape else "a single number"
+    return InputError(f"{tensor.name} is missing; give {tensor.dtype} values{limits}, {shape}{note}")
+
+
+def _default(tensor: Tensor) -> Array:
+    """One row of the default."""
+    if any(isinstance(axis, str) for axis in tensor.shape[1:]):
+        raise _missing(tensor)
+    row = [int(axis) for axis in tensor.shape[1:]]
+    return np.full([1, *row] if tensor.shape else [], tensor.default, dtype=tensor.dtype)
+
+
+def _own_noise(manifest: Manifest, source: Randomness) -> dict[str, Array]:
+    """The caller's noise arrays; nothing where a seed is given."""
+    if source.noise is None:
+        return {}
+    arrays = {}
+    for role, value in (("noise", source.noise), ("step_noise", source.step_noise)):
+        tensor = manifest.input(role)
+        if tensor is None:
+            if value is not None and not (isinstance(value, np.ndarray) and value.shape[:1] == (0,)):
+                raise InputError(
+                    f"{role} is given, but {manifest.name} draws none in its steps; leave it out"
+                )
+        elif value is None:
+            raise _missing(tensor, ", the slices in step order")
+        else:
+            arrays[tensor.name] = to_array(tensor, value)
+    return arrays
+
+
+def _samples(
+    manifest: Manifest,
+    source: Randomness,
+    samples: int | None,
+    own: Mapping[str, Array],
+    conditions: Mapping[str, Array],
+) -> int:
+    """M: the number on which all that has one row per sample agrees."""
+    counts: dict[str, int] = {}
+    if samples is not None:
+        if isinstance(samples, bool) or not isinstance(samples, int | np.integer) or samples < 1:
+            raise InputError(f"samples={samples!r} is not allowed; give a whole number of at least 1")
+        counts["samples"] = int(samples)
+    if isinstance(source.seed, Sequence | np.ndarray) and not isinstance(source.seed, str | bytes):
+        counts["seed"] = len(source.seed)
+    for name, array in own.items():
+        counts[name] = array.shape[row_axis(_tensor(manifest, name)) or 0]
+    for name, array in conditions.items():
+        if row_axis(_tensor(manifest, name)) is not None and len(array) > 1:
+            counts[name] = len(array)
+    if len(set(counts.values())) > 1:
+        (first, a), (other, b) = _disagreeing(counts)
+        raise InputError(
+            f"{_rows(other, b)}, {_rows(first, a)}; give one row per sample, or one of a condition for all"
+        )
+    return next(iter(counts.values()), 1)
+
+
+def _disagreeing(counts: Mapping[str, int]) -> list[tuple[str, int]]:
+    first = next(iter(counts.items()))
+    return [first, next(item for item in counts.items() if item[1] != first[1])]
+
+
+def _rows(name: str, count: int) -> str:
+    return (
+        f"samples={count}" if name == "samples" else f"{name} has {count} {'row' if count == 1 else 'rows'}"
+    )
+
+
+def _draw(manifest: Manifest, source: Randomness, samples: int) -> dict[str, Array]:
+    assert source.seed is not None
+    tensor = manifest.input("noise")
+    assert tensor is not None
+    slices = manifest.noise.slices
+    try:
+        noise, step_noise = draw(
+            source.seed,
+            samples=samples,
+            sample_shape=[int(n) for n in tensor.shape[1:]],
+            slices=slices,
+            rng=source.rng,
+            dtype=np.dtype(tensor.dtype),
+        )
+    except NoiseError as error:
+        raise InputError(str(error)) from error
+    except (MemoryError, OverflowError, ValueError) as error:
+        raise InputError(f"samples={samples} cannot be drawn ({one_line(error)}); give fewer") from error
+    drawn = {tensor.name: noise}
+    if (steps := manifest.input("step_noise")) is not None:
+        drawn[steps.name] = step_noise
+    return dict(drawn)
+
+
+def _check_symbols(manifest: Manifest, arrays: Mapping[str, Array]) -> None:
+    """A symbolic axis that several inputs share has one size."""
+    sizes: dict[str, tuple[str, int]] = {}
+    for tensor in manifest.inputs:
+        for axis, size in zip(tensor.shape, arrays[tensor.name].shape, strict=True):
+            if isinstance(axis, str):
+                name, known = sizes.setdefault(axis, (tensor.name, size))
+                if known != size:
+                    raise InputError(
+                        f"{tensor.name} has {size} along {axis!r}, {name} has {known}; make them equal"
+                    )
