@@ -55,7 +55,7 @@ class Denoiser(nn.Module):
 
         def denoise(x: torch.Tensor, i: int) -> Prediction[torch.Tensor]:
             factor = float(self.grid.input_scale[i])
-            seen = x if factor == 1.0 else x * factor
+            seen = x if factor == 1.0 else x / (1.0 / factor)  # diffusers divides: one rounding, not two
             if guided:
                 seen = torch.cat([seen, seen])
             output = self.evaluate(seen, i, rows).to(x.dtype)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar
 
 import torch
 from torch import nn
@@ -13,8 +13,8 @@ from samplegraph.schedulers.errors import OptionError
 from samplegraph.schedulers.grid import Grid
 from samplegraph.schedulers.options import GridOptions
 from samplegraph.schedulers.prediction import Prediction, PredictionOptions
+from samplegraph.schedulers.vector import X
 
-X = TypeVar("X")
 State = tuple[X, ...]
 Denoise = Callable[[X, int], Prediction[X]]
 Noise = Callable[[], X]
@@ -41,13 +41,15 @@ class Profile:
 class Scheduler(nn.Module):
     """A sampling method over a grid: ``init`` and ``step``, and the loop over them.
 
-    ``step`` uses only ``+ - *`` and division by Python floats on ``x``, so it runs on tensors (traced), floats
-    (tests) and ``Affine`` (the plan). ``i`` is a Python int; scalars are Python floats from the float64 tables.
+    ``step`` uses only ``+ - *`` and division by Python floats on ``x``, so it runs on tensors (traced),
+    floats (tests) and ``Affine`` (the plan). ``i`` is a Python int; scalars are Python floats from the
+    float64 tables. ``order`` is that of the deterministic method (1 for stochastic first-order ones).
 
     Subclasses set ``grid_defaults`` and ``prediction_defaults`` (the options they take, with defaults), build
     their tables in ``build_grid`` and take options of their own as keyword arguments.
     """
 
+    order: int = 1
     grid_defaults: ClassVar[Mapping[str, object]] = {}
     prediction_defaults: ClassVar[Mapping[str, object]] = {"prediction_type": None}
     diffusers_class: ClassVar[str | None] = None
@@ -62,7 +64,8 @@ class Scheduler(nn.Module):
         self.prediction = prediction
         self.config = {}
         for table in ("timesteps", "alpha", "sigma"):
-            self.register_buffer(f"{table}_table", torch.from_numpy(getattr(grid, table).copy()), persistent=False)
+            values = torch.from_numpy(getattr(grid, table).copy())
+            self.register_buffer(f"{table}_table", values, persistent=False)
 
     @classmethod
     def build_grid(cls, steps: int, options: GridOptions) -> Grid:
@@ -73,11 +76,6 @@ class Scheduler(nn.Module):
     def steps(self) -> int:
         """Number of scheduler steps."""
         return self.grid.steps
-
-    @property
-    def order(self) -> int:
-        """Order of convergence of the deterministic method (1 for stochastic first-order ones)."""
-        return 1
 
     @property
     def init_noise_sigma(self) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -14,21 +14,25 @@ from samplegraph.schedulers.noise_schedule import NoiseSchedule
 
 Array = npt.NDArray[np.float64]
 Family = Literal["vp", "ve"]
+TABLES = ("timesteps", "alpha", "sigma", "alpha_next", "sigma_next", "added_variance", "input_scale")
 
 
 @dataclass(frozen=True, eq=False)
 class Grid:
     """Frozen float64 tables over M evaluation points for a sampler of ``steps`` steps.
 
-    At point i the sample is ``x_i = alpha[i] * x0 + sigma[i] * eps``; the model is asked at ``timesteps[i]`` and
-    sees ``x_i * input_scale[i]``. ``alpha``/``sigma`` have M + 1 entries: the last is where sampling ends.
-    ``alpha_next[i], sigma_next[i]`` is where a step from point i leads: the next point, except in schedulers that
-    diffusers lets step to ``t - T // N`` (DDIM). M equals ``steps`` unless a scheduler evaluates between steps.
+    At point i the sample is ``x_i = alpha[i] * x0 + sigma[i] * eps``; the model is asked at ``timesteps[i]``
+    and sees ``x_i * input_scale[i]``. ``alpha``/``sigma`` have M + 1 entries: the last is where sampling ends.
+    ``alpha_next[i], sigma_next[i]`` is where a step from point i leads: the next point, except in schedulers
+    that diffusers lets step to ``t - T // N`` (DDIM). M equals ``steps`` unless a scheduler evaluates between
+    steps. ``added_variance[i]`` is what the forward process adds on the way back from there,
+    ``sigma^2 - (alpha / alpha_next)^2 sigma_next^2``; it is a table because it cancels in float32.
 
-    ``family`` says how x is scaled: ``vp`` keeps alpha^2 + sigma^2 = 1, ``ve`` keeps alpha = 1.
+    ``family`` says how x is scaled: ``vp`` keeps alpha^2 + sigma^2 = 1, ``ve`` keeps alpha = 1, where
+    ``input_scale = 1 / sqrt(sigma^2 + 1)`` makes of it what a variance-preserving model is shown.
 
     Raises:
-        OptionError: a table is not finite, or sigma/alpha does not descend.
+        OptionError: a table is not finite or has the wrong length.
     """
 
     steps: int
@@ -37,15 +41,22 @@ class Grid:
     timesteps: Array
     alpha: Array
     sigma: Array
-    alpha_next: Array = field(default=None)  # type: ignore[assignment]
-    sigma_next: Array = field(default=None)  # type: ignore[assignment]
+    alpha_next: Array = None  # type: ignore[assignment]
+    sigma_next: Array = None  # type: ignore[assignment]
+    added_variance: Array = None  # type: ignore[assignment]
+    input_scale: Array = None  # type: ignore[assignment]
     init_noise_sigma: float = 1.0
 
     def __post_init__(self) -> None:
         if self.alpha_next is None:
             object.__setattr__(self, "alpha_next", self.alpha[1:])
             object.__setattr__(self, "sigma_next", self.sigma[1:])
-        for name in ("timesteps", "alpha", "sigma", "alpha_next", "sigma_next"):
+        if self.added_variance is None:
+            kept = (self.alpha[:-1] / self.alpha_next) ** 2 * self.sigma_next**2
+            object.__setattr__(self, "added_variance", self.sigma[:-1] ** 2 - kept)
+        if self.input_scale is None:
+            object.__setattr__(self, "input_scale", np.ones(self.points))
+        for name in TABLES:
             table = np.array(getattr(self, name), dtype=np.float64)
             if not np.isfinite(table).all():
                 raise OptionError(
@@ -63,11 +74,10 @@ class Grid:
         return len(self.timesteps)
 
     @property
-    def input_scale(self) -> Array:
-        """Factor (M,) between the sample and what a variance-preserving model is shown."""
-        if self.family == "vp":
-            return np.ones(self.points)
-        return np.asarray(1.0 / np.sqrt(self.alpha**2 + self.sigma**2)[:-1], dtype=np.float64)
+    def lam(self) -> Array:
+        """Half log signal-to-noise ratio ``log(alpha / sigma)``, (M + 1,); infinite where sigma is 0."""
+        with np.errstate(divide="ignore"):
+            return np.asarray(np.log(self.alpha) - np.log(self.sigma), dtype=np.float64)
 
 
 def alpha_sigma(sigmas: npt.NDArray[np.floating]) -> tuple[Array, Array]:

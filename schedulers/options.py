@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import numpy as np
 import torch
 
-from samplegraph.schedulers.errors import OptionError, flag, one_of, whole
+from samplegraph.schedulers.errors import OptionError, flag, in_range, one_of, whole
 from samplegraph.schedulers.noise_schedule import NoiseSchedule
 from samplegraph.schedulers.spacing import SPACINGS
 
@@ -49,7 +49,7 @@ class GridOptions:
         OptionError: a value is unknown, out of range, or excludes another.
     """
 
-    schedule: NoiseSchedule = NoiseSchedule()
+    schedule: NoiseSchedule = field(default_factory=NoiseSchedule)
     timestep_spacing: str = "leading"
     steps_offset: int = 0
     timesteps: Sequence[float] | None = None
@@ -62,6 +62,7 @@ class GridOptions:
     timestep_type: str = "discrete"
     lambda_min_clipped: float = float("-inf")
     set_alpha_to_one: bool = True
+    prediction_type: str | None = None
     exact_tables: bool = False
 
     def __post_init__(self) -> None:
@@ -74,8 +75,20 @@ class GridOptions:
         flag("exact_tables", self.exact_tables)
         if self.respacing is not None:
             one_of("respacing", self.respacing, RESPACINGS)
-            if self.timesteps is not None:
-                raise OptionError(f"timesteps and respacing={self.respacing!r} are both given; give one of them")
+            for name in ("timesteps", "sigmas"):
+                if getattr(self, name) is not None:
+                    raise OptionError(f"{name} and respacing={self.respacing!r} are both given; give one of them")
+        self._check_sigma_range()
+
+    def _check_sigma_range(self) -> None:
+        for name in ("sigma_min", "sigma_max"):
+            value = getattr(self, name)
+            if value is not None and not 0 < in_range(name, value, 0.0, float("inf")) < float("inf"):
+                raise OptionError(f"{name}={value!r} is not allowed; give a number above 0")
+            if value is not None and self.respacing == "lu":
+                raise OptionError(f"{name} is not read by respacing='lu'; leave it out or choose another respacing")
+        if self.sigma_min is not None and self.sigma_max is not None and self.sigma_min >= self.sigma_max:
+            raise OptionError(f"sigma_min={self.sigma_min!r} is not below sigma_max={self.sigma_max!r}")
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> GridOptions:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic
 
 from samplegraph.schedulers.errors import OptionError, flag, in_range, one_of
+from samplegraph.schedulers.vector import X
 
 PREDICTION_TYPES = ("epsilon", "sample", "v_prediction")
-
-X = TypeVar("X")
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,17 @@ class PredictionOptions:
             raise OptionError(f"sample_max_value={self.sample_max_value!r} is not allowed; give at least 1")
 
 
-def convert(prediction_type: str, x: X, output: X, alpha: float, sigma: float, input_scale: float) -> Prediction[X]:
+#: Options of dynamic thresholding, with their defaults.
+THRESHOLD_DEFAULTS: Mapping[str, object] = {
+    "thresholding": False,
+    "dynamic_thresholding_ratio": 0.995,
+    "sample_max_value": 1.0,
+}
+
+
+def convert(
+    prediction_type: str, x: X, output: X, alpha: float, sigma: float, input_scale: float
+) -> Prediction[X]:
     """Read a network's ``output`` at ``x = alpha * x0 + sigma * eps``; the network saw ``x * input_scale``.
 
     ``v_prediction`` is ``v = a * eps - s * x0`` with ``a, s = alpha, sigma`` times ``input_scale``
@@ -63,10 +73,11 @@ def convert(prediction_type: str, x: X, output: X, alpha: float, sigma: float, i
     """
     match one_of("prediction_type", prediction_type, PREDICTION_TYPES):
         case "epsilon":
-            return Prediction((x - sigma * output) / alpha, output)  # type: ignore[operator]
+            clean = x - sigma * output
+            return Prediction(clean if alpha == 1 else clean / alpha, output)
         case "sample":
-            return Prediction(output, (x - alpha * output) / sigma)  # type: ignore[operator]
+            return Prediction(output, (x - alpha * output) / sigma)
         case _:
             a, s = alpha * input_scale, sigma * input_scale
-            x0 = (a * input_scale) * x - s * output  # type: ignore[operator]
-            return Prediction(x0, (s * input_scale) * x + a * output)  # type: ignore[operator]
+            x0 = (a * input_scale) * x - s * output
+            return Prediction(x0, (s * input_scale) * x + a * output)

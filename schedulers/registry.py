@@ -16,7 +16,11 @@ from samplegraph.schedulers.prediction import PredictionOptions
 #: name == file stem == command-line name -> class in that file. Adding a scheduler adds one line here.
 REGISTRY: Mapping[str, str] = {
     "ddim": "DDIM",
+    "ddpm": "DDPM",
     "euler": "Euler",
+    "euler_ancestral": "EulerAncestral",
+    "heun": "Heun",
+    "dpm_multistep": "DPMMultistep",
 }
 
 

@@ -30,15 +30,14 @@ def beta(sigma_max: float, sigma_min: float, steps: int, a: float = 0.6, b: floa
     return np.asarray(sigma_min + quantiles * (sigma_max - sigma_min), dtype=np.float64)
 
 
-def lu(sigma_max: float, sigma_min: float, steps: int, rho: float = 1.0) -> Array:
-    """Uniform in lambda = -log sigma, Lu et al. 2022 (arXiv:2206.00927), section 3.4; ``rho`` bends the ramp."""
+def lu(log_sigma_max: float, log_sigma_min: float, steps: int) -> Array:
+    """Uniform in lambda = -log sigma, Lu et al. 2022 (arXiv:2206.00927), section 3.4."""
     ramp = np.linspace(0, 1, steps)
-    low, high = math.log(sigma_min) ** (1 / rho), math.log(sigma_max) ** (1 / rho)
-    return np.exp((high + ramp * (low - high)) ** rho)
+    return np.exp(log_sigma_max + ramp * (log_sigma_min - log_sigma_max))
 
 
 def sigma_to_t(sigma: npt.NDArray[np.floating], log_sigmas: npt.NDArray[np.floating]) -> Array:
-    """Fractional timesteps of ``sigma`` by linear interpolation in log sigma over the training table (T,)."""
+    """Fractional timesteps of ``sigma``: linear interpolation in log sigma over the training table (T,)."""
     log_sigma = np.log(np.maximum(sigma, 1e-10))
     below = (log_sigma[None, :] - log_sigmas[:, None]) >= 0
     low = np.cumsum(below, axis=0).argmax(axis=0).clip(max=len(log_sigmas) - 2)

@@ -6,22 +6,40 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from samplegraph.schedulers import respacing
 from samplegraph.schedulers.errors import OptionError
 from samplegraph.schedulers.grid import Grid, alpha_sigma
 from samplegraph.schedulers.options import GridOptions
-from samplegraph.schedulers.spacing import Array, custom, spaced
+from samplegraph.schedulers.spacing import Array, custom, numbers, shown, spaced
 
 Floats = npt.NDArray[np.floating[Any]]
 
 
-def training_sigmas(options: GridOptions) -> Floats:
-    """``sigma/alpha`` of every training timestep (T,), ascending; with zero terminal SNR the last abar is 2^-24."""
+def training_abar(options: GridOptions) -> torch.Tensor:
+    """``abar`` of every training timestep (T,); with zero terminal SNR the last is 2^-24, so that sigma is finite."""
     abar = options.schedule.alphas_cumprod(options.torch_dtype)
     if options.schedule.rescale_betas_zero_snr:
         abar[-1] = 2**-24
-    return np.asarray(((1 - abar) / abar) ** 0.5)
+    return abar
+
+
+def training_sigmas(options: GridOptions) -> Floats:
+    """``sigma/alpha`` of every training timestep (T,), ascending.
+
+    Raises:
+        OptionError: some are 0 or infinite.
+    """
+    abar = training_abar(options)
+    sigmas = np.asarray(((1 - abar) / abar) ** 0.5)
+    if not (np.isfinite(sigmas).all() and (sigmas > 0).all()):
+        t = int(np.argmin(np.isfinite(sigmas) & (sigmas > 0)))
+        raise OptionError(
+            f"the noise schedule gives sigma = {float(sigmas[t]):g} at training timestep {t}; "
+            "change beta_schedule, beta_start, beta_end or trained_betas"
+        )
+    return sigmas
 
 
 def respaced(options: GridOptions, high: float, low: float, steps: int) -> Array:
@@ -36,7 +54,8 @@ def respaced(options: GridOptions, high: float, low: float, steps: int) -> Array
         case "beta":
             return respacing.beta(high, low, steps)
         case _:
-            return respacing.lu(high, low, steps)
+            real = options.numpy_dtype
+            return respacing.lu(float(np.log(real(high))), float(np.log(real(low))), steps)
 
 
 def final_sigma(options: GridOptions) -> float:
@@ -51,89 +70,126 @@ def k_diffusion_grid(steps: int, options: GridOptions) -> Grid:
     """Variance-exploding grid of the Euler family: float timesteps, x = x0 + sigma * eps (arXiv:2206.00364).
 
     Raises:
-        OptionError: more steps than training timesteps, or sigmas that do not descend.
+        OptionError: sigmas that do not descend, or options that exclude each other.
     """
     table = training_sigmas(options)
     log_table = np.log(table)
     last = options.schedule.num_train_timesteps
     if options.sigmas is not None:
-        sigmas: Floats = np.asarray(options.sigmas, dtype=options.numpy_dtype)
+        sigmas = custom_sigmas(options)
         timesteps = respacing.sigma_to_t(sigmas[:-1], log_table)
     else:
-        if steps > last:
-            raise OptionError(f"steps={steps} is more than num_train_timesteps={last}; give at most {last}")
         if options.timesteps is not None:
-            timesteps = custom(options.timesteps, last)
+            timesteps = custom(options.timesteps, last, whole=False)
         else:
-            timesteps = spaced(options.timestep_spacing, steps, last, offset=options.steps_offset, whole=False)
-        sigmas = np.interp(timesteps, np.arange(last), table)
+            offset = options.steps_offset
+            timesteps = spaced(options.timestep_spacing, steps, last, offset=offset, whole=False)
         if options.interpolation_type == "log_linear":
-            sigmas = np.exp(np.linspace(np.log(sigmas[-1]), np.log(sigmas[0]), steps + 1))
+            # One value too many, so that the final sigma is never reached; over the whole training range.
+            high, low = float(log_table[-1]), float(log_table[0])
+            sigmas = torch.linspace(high, low, steps + 1, dtype=options.torch_dtype).exp().numpy()
+        else:
+            sigmas = np.interp(timesteps, np.arange(last), table)
         if options.respacing is not None:
             sigmas = respaced(options, float(sigmas[0]), float(sigmas[-1]), steps)
             timesteps = respacing.sigma_to_t(sigmas, log_table)
-        sigmas = np.append(sigmas, final_sigma(options)).astype(options.numpy_dtype)
-    descending(sigmas)
-    largest = float(sigmas[0])
+        sigmas = descending(np.append(sigmas, final_sigma(options)).astype(options.numpy_dtype)[: steps + 1])
+    if options.timestep_type == "continuous" and options.prediction_type == "v_prediction":
+        if options.timesteps is not None:
+            raise OptionError("timesteps and timestep_type='continuous' exclude each other; give sigmas instead")
+        timesteps = 0.25 * np.log(sigmas[:-1])
     unit = options.timestep_spacing in ("linspace", "trailing")
     return Grid(
         steps=steps,
         family="ve",
         schedule=options.schedule,
-        timesteps=timesteps.astype(np.float32),
+        timesteps=timesteps.astype(np.float32).astype(np.float64),
         alpha=np.ones(len(sigmas)),
-        sigma=sigmas,
-        init_noise_sigma=largest if unit else float((np.square(sigmas[0]) + 1) ** 0.5),
+        sigma=sigmas.astype(np.float64),
+        input_scale=1.0 / ((sigmas[:-1] ** 2 + 1) ** 0.5).astype(np.float64),
+        init_noise_sigma=float(sigmas.max() if unit else (np.square(sigmas.max()) + 1) ** 0.5),
     )
 
 
 def dpm_grid(steps: int, options: GridOptions) -> Grid:
-    """Variance-preserving grid of the DPM-Solver family: whole timesteps, sigmas by interpolation (arXiv:2206.00927).
+    """Variance-preserving grid of the DPM-Solver family: whole timesteps (arXiv:2206.00927).
 
     Raises:
-        OptionError: more steps than training timesteps, or sigmas that do not descend.
+        OptionError: sigmas that do not descend, or options that exclude each other.
     """
     table = training_sigmas(options)
     log_table = np.log(table)
     last = options.schedule.num_train_timesteps
-    if steps > last:
-        raise OptionError(f"steps={steps} is more than num_train_timesteps={last}; give at most {last}")
-    if options.respacing is not None:
-        sigmas = respaced(options, float(table[-1]), float(table[0]), steps)
-        timesteps = respacing.sigma_to_t(sigmas, log_table)
-        if options.respacing in ("karras", "lu") and options.schedule.beta_schedule != "squaredcos_cap_v2":
-            timesteps = timesteps.round()
-        timesteps = np.trunc(timesteps)
+    if options.sigmas is not None:
+        sigmas = custom_sigmas(options)
+        timesteps = respacing.sigma_to_t(sigmas[:-1], log_table)
     else:
-        timesteps = custom(options.timesteps, last) if options.timesteps is not None else _dpm_timesteps(steps, options)
-        sigmas = np.interp(timesteps, np.arange(last), table)
-    sigmas = np.append(sigmas, final_sigma(options)).astype(options.numpy_dtype)
-    descending(sigmas)
+        if options.respacing is not None:
+            sigmas = respaced(options, float(table[-1]), float(table[0]), steps)
+            timesteps = respacing.sigma_to_t(sigmas, log_table)
+            if options.respacing in ("karras", "lu") and options.schedule.beta_schedule != "squaredcos_cap_v2":
+                timesteps = timesteps.round()
+            timesteps = np.trunc(timesteps)
+        else:
+            timesteps = dpm_timesteps(steps, options)
+            sigmas = np.interp(timesteps, np.arange(last), table)
+        sigmas = descending(np.append(sigmas, final_sigma(options)).astype(options.numpy_dtype))
     alpha, sigma = alpha_sigma(sigmas)
-    return Grid(steps=steps, family="vp", schedule=options.schedule, timesteps=timesteps, alpha=alpha, sigma=sigma)
-
-
-def _dpm_timesteps(steps: int, options: GridOptions) -> Array:
-    """Whole timesteps, those with ``lambda < lambda_min_clipped`` left out (for the cosine schedule)."""
-    total = options.schedule.num_train_timesteps
-    abar = options.schedule.alphas_cumprod(options.torch_dtype)
-    lam = (abar.sqrt().log() - (1 - abar).sqrt().log()).numpy()
-    last = total - int(np.searchsorted(lam[::-1], options.lambda_min_clipped))
-    return spaced(
-        options.timestep_spacing, steps, last, offset=options.steps_offset, drop_final=True, whole=True, period=total
+    return Grid(
+        steps=len(timesteps),
+        family="vp",
+        schedule=options.schedule,
+        timesteps=timesteps,
+        alpha=alpha,
+        sigma=sigma,
     )
 
 
-def descending(sigmas: Floats) -> None:
-    """Check that ``sigmas`` descend.
+def dpm_timesteps(steps: int, options: GridOptions) -> Array:
+    """Whole timesteps; those with ``lambda < lambda_min_clipped`` are left out (for the cosine schedule)."""
+    total = options.schedule.num_train_timesteps
+    if options.timesteps is not None:
+        return custom(options.timesteps, total, whole=True)
+    abar = training_abar(options)
+    lam = (abar.sqrt().log() - (1 - abar).sqrt().log()).flip(0)
+    last = total - int(torch.searchsorted(lam, options.lambda_min_clipped))
+    return spaced(
+        options.timestep_spacing,
+        steps,
+        last,
+        offset=options.steps_offset,
+        drop_final=True,
+        whole=True,
+        period=total,
+    )
+
+
+def custom_sigmas(options: GridOptions) -> Floats:
+    """The caller's own sigmas, the final one included.
 
     Raises:
-        OptionError: they do not.
+        OptionError: they are negative or do not descend.
     """
-    bad = np.flatnonzero(~(np.diff(sigmas) < 0))
+    sigmas = numbers("sigmas", options.sigmas or ()).astype(options.numpy_dtype)
+    if not (np.diff(sigmas) < 0).all() or sigmas[-1] < 0:
+        raise OptionError(
+            f"sigmas={shown(options.sigmas or ())} do not descend; sort them from the noisiest down to the final "
+            "sigma, each once and none negative"
+        )
+    return sigmas
+
+
+def descending(sigmas: Floats) -> Floats:
+    """Return ``sigmas`` if none is larger than the one before; the final one may be.
+
+    Raises:
+        OptionError: one is.
+    """
+    bad = np.flatnonzero(~(np.diff(sigmas[:-1]) <= 0))
     if len(bad):
         i = int(bad[0])
         raise OptionError(
             f"sigmas do not descend: entry {i} is {float(sigmas[i]):g}, entry {i + 1} is {float(sigmas[i + 1]):g}; "
-            "use fewer steps, another spacing, or sort custom sigmas from the noisiest down"
+            "use fewer steps, another spacing, or a sigma_min below sigma_max"
         )
+    return sigmas

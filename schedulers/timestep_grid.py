@@ -19,35 +19,28 @@ def visited(steps: int, options: GridOptions) -> Array:
     """
     last = options.schedule.num_train_timesteps
     if options.timesteps is not None:
-        return custom(options.timesteps, last)
-    if steps > last:
-        raise OptionError(f"steps={steps} is more than num_train_timesteps={last}; give at most {last}")
+        return custom(options.timesteps, last, whole=True)
     t = spaced(options.timestep_spacing, steps, last, offset=options.steps_offset, whole=True)
     if t[0] >= last:
         raise OptionError(
-            f"steps_offset={options.steps_offset} puts the first of {steps} timesteps at {t[0]:g}, beyond the last "
-            f"training timestep {last - 1}; give a smaller steps_offset or another timestep_spacing"
+            f"steps_offset={options.steps_offset} puts the first of {steps} timesteps at {t[0]:g}, beyond the "
+            f"last training timestep {last - 1}; give a smaller steps_offset or another timestep_spacing"
         )
     return t
 
 
-def vp_tables(options: GridOptions, t: Array, *, final: bool) -> tuple[Array, Array]:
-    """``(alpha, sigma)`` at timesteps ``t``; where t < 0 the final values: (1, 0) if ``final``, else those of t=0."""
+def vp_grid(options: GridOptions, t: Array, t_next: Array, *, alpha_to_one: bool) -> Grid:
+    """Steps from timesteps ``t`` to ``t_next``; below 0 lies abar = 1 if ``alpha_to_one``, else that of t = 0."""
     abar = options.schedule.alphas_cumprod(options.torch_dtype)
-    index = torch.from_numpy(np.maximum(t, 0).astype(np.int64))
-    values = abar[index]
-    values = torch.where(torch.from_numpy(t < 0), torch.ones_like(values) if final else abar[0], values)
-    return (values**0.5).double().numpy(), ((1 - values) ** 0.5).double().numpy()
-
-
-def strided_grid(steps: int, options: GridOptions) -> Grid:
-    """DDIM's grid: the step from ``t`` leads to ``t - T // N`` whatever timestep is visited next."""
-    t = visited(steps, options)
-    alpha, sigma = vp_tables(options, t, final=options.set_alpha_to_one)
-    stride = options.schedule.num_train_timesteps // steps
-    alpha_next, sigma_next = vp_tables(options, t - stride, final=options.set_alpha_to_one)
+    final = torch.ones_like(abar[0]) if alpha_to_one else abar[0]
+    here = abar[torch.from_numpy(t.astype(np.int64))]
+    there = torch.where(
+        torch.from_numpy(t_next < 0), final, abar[torch.from_numpy(np.maximum(t_next, 0).astype(np.int64))]
+    )
+    alpha, alpha_next = (_widen(values**0.5) for values in (here, there))
+    sigma, sigma_next = (_widen((1 - values) ** 0.5) for values in (here, there))
     return Grid(
-        steps=steps,
+        steps=len(t),
         family="vp",
         schedule=options.schedule,
         timesteps=t,
@@ -55,4 +48,22 @@ def strided_grid(steps: int, options: GridOptions) -> Grid:
         sigma=np.append(sigma, sigma_next[-1]),
         alpha_next=alpha_next,
         sigma_next=sigma_next,
+        added_variance=_widen(1 - here / there),
     )
+
+
+def strided_grid(steps: int, options: GridOptions) -> Grid:
+    """DDIM's grid: the step from ``t`` leads to ``t - T // N`` whatever timestep is visited next."""
+    t = visited(steps, options)
+    stride = options.schedule.num_train_timesteps // steps
+    return vp_grid(options, t, t - stride, alpha_to_one=options.set_alpha_to_one)
+
+
+def visited_grid(steps: int, options: GridOptions) -> Grid:
+    """DDPM's grid: each step leads to the next visited timestep, the last to abar = 1."""
+    t = visited(steps, options)
+    return vp_grid(options, t, np.append(t[1:], -1.0), alpha_to_one=True)
+
+
+def _widen(values: torch.Tensor) -> Array:
+    return np.asarray(values.double().numpy(), dtype=np.float64)

@@ -1,0 +1,35 @@
+"""Euler's method with ancestral noise."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from samplegraph.schedulers.ancestral import ancestral
+from samplegraph.schedulers.base import Denoise, Noise, Scheduler, State
+from samplegraph.schedulers.grid import Grid
+from samplegraph.schedulers.options import SIGMA_DEFAULTS, GridOptions
+from samplegraph.schedulers.sigma_grid import k_diffusion_grid
+from samplegraph.schedulers.vector import X
+
+
+class EulerAncestral(Scheduler):
+    """Ancestral sampling with Euler steps, k-diffusion's ``sample_euler_ancestral``.
+
+    Each step goes down to ``sigma_down`` and adds noise up to the next sigma. 1 NFE and 1 noise per step (also in
+    the last, where its coefficient is 0). Order 1. The same law as DDIM with eta = 1, on a grid with alpha = 1.
+    """
+
+    diffusers_class = "EulerAncestralDiscreteScheduler"
+    paper = "arXiv:2206.00364"
+    grid_defaults: ClassVar[Mapping[str, object]] = SIGMA_DEFAULTS
+
+    @classmethod
+    def build_grid(cls, steps: int, options: GridOptions) -> Grid:
+        return k_diffusion_grid(steps, options)
+
+    def step(self, i: int, x: X, state: State[X], denoise: Denoise[X], noise: Noise[X]) -> tuple[X, State[X]]:
+        _, sigma, _, sigma_next = self.pair(i)
+        sigma_down, sigma_up = ancestral(sigma, sigma_next)
+        slope = (x - denoise(x, i).x0) / sigma
+        return x + (sigma_down - sigma) * slope + sigma_up * noise(), state

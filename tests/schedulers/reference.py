@@ -1,0 +1,67 @@
+"""Diffusers' own production loop, and ours fed with the same draws."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import diffusers
+import torch
+from samplegraph.models import Sampler
+from samplegraph.schedulers import Scheduler
+from torch import nn
+
+SHAPE = (2, 3, 4, 4)
+
+
+class Smooth(nn.Module):
+    """A bounded smooth function of (sample, timestep) that stands for a denoiser of any prediction type."""
+
+    def forward(self, sample: torch.Tensor, timestep: torch.Tensor) -> torch.Tensor:
+        t = timestep.to(torch.float32).reshape(-1, 1, 1, 1)
+        place = torch.linspace(0, 3, sample[0].numel()).reshape(sample.shape[1:])
+        return 0.8 * torch.tanh(0.7 * sample + 0.3 * torch.cos(t / 200 + place)) + 0.2 * torch.sin(t / 77 + place)
+
+
+def diffusers_loop(
+    class_name: str,
+    config: Mapping[str, Any],
+    steps: int | None,
+    *,
+    set_kwargs: Mapping[str, Any] | None = None,
+    step_kwargs: Mapping[str, Any] | None = None,
+    seed: int = 0,
+) -> torch.Tensor:
+    """The loop of a diffusers pipeline: the model sees the scaled sample, ``step`` gets the unscaled one."""
+    scheduler = getattr(diffusers, class_name)(**config)
+    if steps is None:
+        scheduler.set_timesteps(**(set_kwargs or {}))
+    else:
+        scheduler.set_timesteps(steps, **(set_kwargs or {}))
+    if hasattr(scheduler, "set_begin_index"):
+        scheduler.set_begin_index(0)
+    generator = torch.Generator().manual_seed(seed)
+    draws = {} if class_name == "HeunDiscreteScheduler" else {"generator": generator}
+    model = Smooth()
+    sample = torch.randn(SHAPE, generator=generator) * scheduler.init_noise_sigma
+    for t in scheduler.timesteps:
+        seen = scheduler.scale_model_input(sample, t)
+        output = model(seen, t.expand(SHAPE[0]))
+        sample = scheduler.step(output, t, sample, **draws, **(step_kwargs or {})).prev_sample
+    return sample
+
+
+def our_run(scheduler: Scheduler, *, seed: int = 0) -> torch.Tensor:
+    """Ours, with ``step_noise`` drawn from the same generator after the initial noise."""
+    sampler = Sampler(Smooth(), scheduler)
+    generator = torch.Generator().manual_seed(seed)
+    noise = torch.randn(SHAPE, generator=generator)
+    slices = [torch.randn(SHAPE, generator=generator) for _ in range(sampler.profile.noise_slices)]
+    with torch.no_grad():
+        sample: torch.Tensor = sampler(noise, torch.stack(slices) if slices else None)
+    return sample
+
+
+def relative_error(ours: torch.Tensor, theirs: torch.Tensor) -> float:
+    """Largest difference over the largest value of diffusers' array."""
+    return float((ours.double() - theirs.double()).abs().max() / theirs.double().abs().max())
