@@ -1,0 +1,150 @@
+"""``samplegraph inspect``: what a compiled sampler is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from samplegraph.export.cli.console import stdout
+from samplegraph.export.cli.output import check_output
+from samplegraph.export.cli.plot import SUFFIXES, plot_sigmas
+from samplegraph.runtime import Manifest, read_manifest
+from samplegraph.runtime.inputs import range_text
+from samplegraph.runtime.manifest import Tensor
+
+EXAMPLE = "samplegraph inspect build/digits-ddim-25.onnx --plot sigmas.svg"
+
+
+def inspect(
+    file: Annotated[
+        Path, typer.Argument(help="A compiled .onnx file, or a sidecar .json.", show_default=False)
+    ],
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the manifest as JSON and nothing else.")
+    ] = False,
+    plot: Annotated[
+        Path | None,
+        typer.Option(help="Draw the sigma curve into this .svg, .png or .pdf.", show_default=False),
+    ] = None,
+) -> None:
+    """Show a compiled sampler: its parts, inputs and outputs, sizes, and a table of its steps."""
+    if plot is not None:
+        check_output(plot, SUFFIXES)
+    manifest = read_manifest(file)
+    console = stdout()
+    if as_json:
+        typer.echo(manifest.to_json(), nl=False)
+    else:
+        for table in (_summary(file, manifest), _tensors(manifest), _steps(manifest)):
+            console.print(table)
+    if plot is not None:
+        plot_sigmas(manifest, plot)
+        if not as_json:
+            console.print(f"{plot}  the sigma curve", soft_wrap=True, markup=False)
+
+
+def _summary(file: Path, manifest: Manifest) -> Table:
+    table = Table(show_header=False, box=None, pad_edge=False)
+    model, scheduler = manifest.model, manifest.scheduler
+    rows = {
+        "name": f"{manifest.name} ({manifest.layout})",
+        "model": f"{model.name}, predicts {model.prediction_type}, timestep {model.timestep_dtype}",
+        "scheduler": f"{scheduler.name}, {scheduler.steps} steps, "
+        f"NFE {scheduler.nfe}, order {scheduler.order}",
+        "options": _pairs(scheduler.config),
+        "guidance": _guidance(manifest),
+        "noise": f"{manifest.noise.slices} slices of step_noise; "
+        f"init_noise_sigma {_number(manifest.noise.init_noise_sigma)}",
+        "batch": str(manifest.batch or "any"),
+        "file": f"{file}, {_bytes(file.stat().st_size)}",
+        "weights": _weights(file, manifest),
+        "tables": f"sha256 {manifest.tables.sha256}",
+        "versions": _pairs(manifest.versions),
+    }
+    for name, text in rows.items():
+        table.add_row(name, _plain(text))
+    return table
+
+
+def _tensors(manifest: Manifest) -> Table:
+    table = Table(title="inputs and outputs", title_justify="left")
+    for name in ("name", "role", "dtype", "shape", "allowed", "default", "meaning"):
+        table.add_column(name, overflow="fold")
+    for tensor in (*manifest.inputs, *manifest.outputs):
+        table.add_row(*(_plain(text) for text in _tensor_row(tensor)))
+    return table
+
+
+def _tensor_row(tensor: Tensor) -> tuple[str, ...]:
+    default = "" if tensor.default is None else _number(tensor.default)
+    shape = "(" + ", ".join(map(str, tensor.shape)) + ("," if len(tensor.shape) == 1 else "") + ")"
+    return tensor.name, tensor.role, tensor.dtype, shape, range_text(tensor), default, tensor.description
+
+
+def _steps(manifest: Manifest) -> Table:
+    """One row per step, at the first of its evaluations, and one for the point where sampling ends."""
+    table = Table(title="steps", title_justify="left")
+    for name in ("step", "t", "alpha", "sigma", "NFE", "noise", "guidance"):
+        table.add_column(name, justify="right")
+    tables = manifest.tables
+    guidance = {"none": "-", "baked": _number(manifest.guidance.scale or 0.0)}.get(
+        manifest.guidance.mode, "input"
+    )
+    for step in range(manifest.scheduler.steps):
+        evaluations = [e for e in tables.evaluations if e.step == step]
+        draws = str(manifest.noise.steps.count(step))
+        if evaluations:
+            e = evaluations[0]
+            at = (_number(e.timestep), _number(e.alpha), _number(e.sigma))
+        else:
+            at = ("-", "-", "-")
+        table.add_row(str(step), *at, str(len(evaluations)), draws, guidance if evaluations else "-")
+    if tables.alphas and tables.sigmas:
+        table.add_row("end", "", _number(tables.alphas[-1]), _number(tables.sigmas[-1]), "", "", "")
+    return table
+
+
+def _guidance(manifest: Manifest) -> str:
+    plan = manifest.guidance
+    if plan.mode == "none":
+        return "none"
+    scale = "none" if plan.scale is None else _number(plan.scale)
+    kind = f"scale is an input, default {scale}" if plan.mode == "input" else f"scale {scale}, baked in"
+    return f"{kind}; guides {', '.join(plan.conditions)}"
+
+
+def _weights(file: Path, manifest: Manifest) -> str:
+    weights = manifest.weights
+    digest = f"{_bytes(weights.bytes)}, sha256 {weights.sha256}"
+    if weights.file is None:
+        return f"{digest}, in the file"
+    beside = file.parent / weights.file
+    found = _bytes(beside.stat().st_size) if beside.is_file() else "missing"
+    return f"{digest}, in {weights.file} ({found})"
+
+
+def _pairs(values: Mapping[str, Any]) -> str:
+    return ", ".join(f"{k}={v}" for k, v in sorted(values.items()) if v is not None) or "-"
+
+
+def _number(value: float) -> str:
+    return f"{value:.6g}"
+
+
+def _bytes(count: int) -> str:
+    """``1.5 MB``, in steps of 1000."""
+    size = float(count)
+    for unit in ("B", "kB", "MB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.2f} GB"
+
+
+def _plain(text: str) -> str:
+    """``text`` without console markup."""
+    return text.replace("[", "\\[")
