@@ -1,0 +1,209 @@
+"""Captures torch modules as ONNX IR: the denoiser once, and the sampler with the denoiser as one opaque node."""
+
+from __future__ import annotations
+
+import copy
+import logging
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, cast
+
+import onnx_ir as ir
+import torch
+from torch import nn
+
+from samplegraph.export.builder import CALL, DOMAIN, OPSET
+from samplegraph.export.errors import ExportError
+from samplegraph.export.passes import tidy_denoiser
+from samplegraph.export.signature import Signature
+from samplegraph.models import Denoiser, Sampler
+from samplegraph.models.denoiser import first_tensor
+
+RANDOM_OPS = frozenset(
+    {"RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Multinomial", "Bernoulli"}
+)
+
+
+class Captures:
+    """Denoisers captured so far, so that several samplers over one network capture it once.
+
+    A network whose weights change between captures needs a new ``Captures``.
+    """
+
+    def __init__(self) -> None:
+        self._models: dict[tuple[object, ...], ir.Model] = {}
+        self._networks: list[nn.Module] = []
+
+    def get(self, denoiser: Denoiser, sig: Signature) -> ir.Model:
+        """The captured and tidied network of ``denoiser`` for these shapes (see ``capture_denoiser``)."""
+        conditions = tuple((n, sig.conditions[n].dtype, sig.conditions[n].shape) for n in sig.model_conditions())
+        rows = sig.rows if sig.batch else "rows"
+        key = (id(denoiser.network), rows, sig.sample_shape, conditions, denoiser.dtype, denoiser.spec.timestep_dtype)
+        if key not in self._models:
+            model = capture_denoiser(denoiser, sig)
+            tidy_denoiser(model)
+            self._models[key] = model
+            self._networks.append(denoiser.network)  # keeps the id taken
+        return self._models[key]
+
+
+def capture_denoiser(denoiser: Denoiser, sig: Signature) -> ir.Model:
+    """The network as a graph ``(sample, timestep, *conditions) -> output``, optimised.
+
+    Raises:
+        ExportError: the network cannot be captured, its output is not shaped like its input, or it draws random
+            numbers.
+    """
+    names = sig.model_conditions()
+    sample = torch.zeros((sig.rows, *sig.sample_shape), dtype=denoiser.dtype)
+    timestep = torch.ones(sig.rows, dtype=getattr(torch, denoiser.spec.timestep_dtype))
+    factor = sig.rows // sig.example_batch
+    rows = [torch.cat([sig.conditions[name]] * factor) for name in names]
+    network = _Network(denoiser.network, names)
+    with torch.no_grad():
+        try:
+            output = network(sample, timestep, *rows)
+        except Exception as error:
+            raise ExportError(_reason("the model cannot be called with sample, timestep and its conditions", error)) from error
+    if output.shape != sample.shape:
+        raise ExportError(
+            f"the model's output has shape {tuple(output.shape)}, its sample {tuple(sample.shape)}; a denoiser has to "
+            "return a tensor shaped like its sample"
+        )
+    axis = {0: torch.export.Dim("rows")}
+    dynamic = None if sig.batch else (axis, axis, tuple(axis for _ in rows))
+    return _export(network, (sample, timestep, *rows), ["sample", "timestep", *names], "output", dynamic)
+
+
+def trace_sampler(sampler: Sampler, sig: Signature) -> ir.Model:
+    """The sampler with each denoiser evaluation as one node ``samplegraph::Denoiser(sample, *conditions)``.
+
+    Works for every scheduler; the node's attribute ``point`` is the grid point.
+
+    Raises:
+        ExportError: the scheduler or the guidance cannot be traced.
+    """
+    traced = copy.copy(sampler)
+    traced._modules = dict(sampler._modules)
+    traced.denoiser = _OpaqueDenoiser(sampler, sig.model_conditions())
+    batch = sig.example_batch
+    examples: list[torch.Tensor] = []
+    shapes: list[dict[int, Any]] = []
+    axis = torch.export.Dim("batch")
+    for t in sig.inputs:
+        shape = [batch if isinstance(n, str) else n for n in t.shape]
+        examples.append(torch.zeros(shape, dtype=getattr(torch, t.dtype)))
+        shapes.append({i: axis for i, n in enumerate(t.shape) if isinstance(n, str)})
+    dynamic = None if sig.batch else (tuple(shapes),)
+    model = _export(_Flat(traced, sig.names), tuple(examples), sig.names, "sample", dynamic)
+    _rename(model.graph, "h.")
+    return model
+
+
+class _Network(nn.Module):
+    """The network with positional conditions and a bare tensor as output."""
+
+    def __init__(self, network: nn.Module, names: Sequence[str]) -> None:
+        super().__init__()
+        self.network, self.names = network, list(names)
+
+    def forward(self, sample: torch.Tensor, timestep: torch.Tensor, *conditions: torch.Tensor) -> torch.Tensor:
+        return first_tensor(self.network(sample, timestep, **dict(zip(self.names, conditions, strict=True))))
+
+
+class _Flat(nn.Module):
+    """The sampler with positional inputs."""
+
+    def __init__(self, sampler: Sampler, names: Sequence[str]) -> None:
+        super().__init__()
+        self.sampler, self.names = sampler, list(names)
+
+    def forward(self, *tensors: torch.Tensor) -> torch.Tensor:
+        given = dict(zip(self.names, tensors, strict=True))
+        noise, step_noise = given.pop("noise"), given.pop("step_noise", None)
+        return cast(torch.Tensor, self.sampler(noise, step_noise, **given))
+
+
+class _OpaqueDenoiser(Denoiser):
+    """Stands in for the denoiser in a trace: the network becomes one symbolic node per evaluation."""
+
+    def __init__(self, sampler: Sampler, names: list[str]) -> None:
+        super().__init__(nn.Identity(), sampler.spec, sampler.scheduler, sampler.guidance)
+        self.dtype = sampler.denoiser.dtype
+        self.names = names
+
+    def evaluate(self, sample: torch.Tensor, i: int, conditions: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        inputs = (sample.to(self.dtype), *(conditions[name] for name in self.names))
+        return torch.onnx.ops.symbolic(
+            f"{DOMAIN}::{CALL}", inputs, {"point": i}, dtype=self.dtype, shape=sample.shape, version=1
+        )
+
+
+def _export(
+    module: nn.Module, args: tuple[torch.Tensor, ...], inputs: Sequence[str], output: str, dynamic: Any
+) -> ir.Model:
+    """torch's exporter, quiet, with its optimiser."""
+    was_training = [m for m in module.modules() if m.training]
+    module.eval()
+    try:
+        with _quiet(), torch.no_grad():
+            program = torch.onnx.export(
+                module,
+                args,
+                dynamo=True,
+                input_names=list(inputs),
+                output_names=[output],
+                opset_version=OPSET,
+                dynamic_shapes=dynamic,
+                optimize=False,
+                verbose=False,
+            )
+            assert program is not None
+            program.optimize()
+    except Exception as error:
+        raise ExportError(_reason("torch.onnx.export cannot capture the model", error)) from error
+    finally:
+        for m in was_training:
+            m.training = True
+    model = program.model
+    for node in model.graph.all_nodes():
+        if node.op_type in RANDOM_OPS:
+            raise ExportError(
+                f"the model draws random numbers (op {node.op_type}); pass randomness in as a condition, or call "
+                "model.eval() and remove it"
+            )
+    return model
+
+
+def _rename(graph: ir.Graph, prefix: str) -> None:
+    """Keep the names of a trace apart from those of the denoiser."""
+    for value in list(graph.initializers.values()):
+        value.name = f"{prefix}{value.name}"
+    for node in graph:
+        for output in node.outputs:
+            if output not in graph.outputs:
+                output.name = f"{prefix}{output.name}"
+
+
+def _reason(what: str, error: BaseException) -> str:
+    while error.__cause__ is not None:
+        error = error.__cause__
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return f"{what}: {type(error).__name__}: {lines[0] if lines else 'no reason given'}"
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Silences the exporter's progress and its warnings about packages that nothing here needs."""
+    loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir", "torch.export")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)

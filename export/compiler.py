@@ -1,0 +1,104 @@
+"""The compiler: sampler in, program out.
+
+    sampler + example shapes
+      -> signature            graph inputs and output                                    (signature)
+      -> denoiser graph       captured once, optimised before anything is unrolled       (capture, passes)
+      -> sampler graph        each evaluation one opaque node; affine ones without torch (lower, else capture)
+      -> specialised parts    by binding time, for all call sites                        (bindings, fold, specialise)
+      -> linked graph         sites in place of the opaque nodes, weights shared         (link)
+      -> Program              manifest, serialisation, verification                      (describe, emit, verify)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+import onnx_ir as ir
+
+from samplegraph.export.capture import Captures, trace_sampler
+from samplegraph.export.describe import describe
+from samplegraph.export.link import link
+from samplegraph.export.lower import lower_sampler
+from samplegraph.export.passes import tidy_linked
+from samplegraph.export.phases import Listener, Phases
+from samplegraph.export.program import Program
+from samplegraph.export.signature import Signature, signature
+from samplegraph.export.weights import MODES, digest
+from samplegraph.models import Sampler
+from samplegraph.models.guidance import INPUT
+from samplegraph.runtime.manifest import Weights
+from samplegraph.schedulers.errors import one_of
+
+_PACKAGES = ("samplegraph", "torch", "onnx-ir", "onnxscript")
+
+
+def compile(
+    sampler: Sampler,
+    sample_shape: Sequence[int] | None = None,
+    conditions: Mapping[str, Any] | None = None,
+    *,
+    batch: int | str | None = None,
+    name: str | None = None,
+    weights: str = "auto",
+    captures: Captures | None = None,
+    progress: Listener | None = None,
+) -> Program:
+    """Compile ``sampler`` into one unrolled graph.
+
+    Args:
+        sample_shape: (B, ...); the model's declared shape at batch 1 where left out.
+        conditions: an example value for each condition of the model; declared ones may be left out.
+        batch: B, or ``"dynamic"`` for a symbolic batch axis.
+        name: file stem, else ``<model>-<scheduler>-<steps>`` and what is not default.
+        weights: ``auto`` (embedded below 16 MB), ``embed`` or ``external``.
+        captures: denoisers captured before, for several programs over one network.
+        progress: told ``(phase, done, total)``.
+
+    Raises:
+        ExportError: the model or the scheduler cannot be captured, or a shape is not allowed.
+    """
+    one_of("weights", weights, MODES)
+    phases = Phases(progress)
+    sig = signature(sampler, sample_shape, conditions, batch)
+    with phases.phase("capture denoiser"):
+        denoiser = (captures or Captures()).get(sampler.denoiser, sig)
+    with phases.phase("capture sampler"):
+        graph = _sampler_graph(sampler, sig)
+    with phases.phase("link", sampler.profile.nfe) as site_done:
+        rows = sig.rows if sig.batch else 1
+        dtype = sampler.spec.timestep_dtype
+        seen = sampler.denoiser.timesteps
+        parts = link(graph, denoiser, lambda point: np.full(rows, seen[point], dtype=dtype), site_done)
+        tidy_linked(graph)
+    with phases.phase("describe"):
+        used = [w for w in parts.weights if w.uses()]
+        sha256, size = digest(used)
+        versions = {package: version(package) for package in _PACKAGES}
+        manifest = describe(
+            sampler, sig, name or default_name(sampler, sig), "unrolled", Weights(sha256, size), versions
+        )
+        graph.producer_name, graph.producer_version = "samplegraph", versions["samplegraph"]
+        graph.graph.name = manifest.name
+    return Program(graph, manifest, sampler, sig, used, weights, parts.bindings.counts(), parts.counts, phases)
+
+
+def default_name(sampler: Sampler, sig: Signature) -> str:
+    """``<model>-<scheduler>-<steps>``, extended by a batch other than 1 and a guidance scale that is not an input."""
+    stem = f"{sampler.spec.name}-{sampler.scheduler.name}-{sampler.scheduler.steps}"
+    if sig.batch != 1:
+        stem += f"-b{sig.batch or 'dynamic'}"
+    scale = sampler.guidance.scale
+    if scale != INPUT and sig.model_conditions():
+        stem += f"-g{1 if scale is None else scale:g}"
+    return stem
+
+
+def _sampler_graph(sampler: Sampler, sig: Signature) -> ir.Model:
+    """Lowered from the plan where the scheduler is affine, else traced."""
+    try:
+        return lower_sampler(sampler, sig)
+    except TypeError:
+        return trace_sampler(sampler, sig)

@@ -1,0 +1,95 @@
+"""Writes the manifest of a compiled sampler."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from samplegraph.export.signature import Signature
+from samplegraph.models import Sampler
+from samplegraph.models.guidance import INPUT
+from samplegraph.runtime.manifest import (
+    Evaluation,
+    GuidancePlan,
+    Manifest,
+    Model,
+    NoisePlan,
+    SchedulerInfo,
+    Tables,
+    Weights,
+)
+
+
+def describe(
+    sampler: Sampler, sig: Signature, name: str, layout: str, weights: Weights, versions: Mapping[str, str]
+) -> Manifest:
+    """Everything a runtime has to know about ``sampler`` in the given layout."""
+    scheduler, spec, profile = sampler.scheduler, sampler.spec, sampler.profile
+    schedule = asdict(spec.noise_schedule) if spec.noise_schedule is not None else None
+    draws = tuple(step for step, count in enumerate(profile.draws) for _ in range(count))
+    return Manifest(
+        name=name,
+        layout=layout,
+        model=Model(spec.name, sampler.denoiser.prediction_type, spec.timestep_dtype, schedule),
+        scheduler=SchedulerInfo(
+            scheduler.name, _plain(scheduler.config), scheduler.steps, profile.nfe, scheduler.order
+        ),
+        tables=_tables(sampler),
+        guidance=_guidance(sampler, sig),
+        noise=NoisePlan(profile.noise_slices, draws, scheduler.init_noise_sigma),
+        inputs=sig.inputs,
+        outputs=(sig.output,),
+        weights=weights,
+        versions=versions,
+    )
+
+
+def _tables(sampler: Sampler) -> Tables:
+    grid = sampler.scheduler.grid
+    seen = sampler.denoiser.timesteps
+    evaluations = tuple(
+        Evaluation(
+            step, float(seen[i]), float(grid.alpha[i]), float(grid.sigma[i]), float(grid.input_scale[i])
+        )
+        for step, points in enumerate(sampler.profile.evaluations)
+        for i in points
+    )
+    timesteps, alphas, sigmas = (tuple(map(float, t)) for t in (grid.timesteps, grid.alpha, grid.sigma))
+    return Tables(timesteps, alphas, sigmas, evaluations, _digest(sampler))
+
+
+def _digest(sampler: Sampler) -> str:
+    """SHA-256 over the grid and the scheduler's options: equal digests mean equal coefficients."""
+    grid = sampler.scheduler.grid
+    digest = hashlib.sha256()
+    for table in (grid.timesteps, grid.alpha, grid.sigma, grid.alpha_next, grid.sigma_next):
+        digest.update(table.astype("<f8").tobytes())
+    own = {"scheduler": sampler.scheduler.name, "config": _plain(sampler.scheduler.config)}
+    digest.update(json.dumps(own, sort_keys=True).encode())
+    return digest.hexdigest()
+
+
+def _guidance(sampler: Sampler, sig: Signature) -> GuidancePlan:
+    if not sig.guided:
+        return GuidancePlan("none")
+    scale = sampler.guidance.scale
+    if scale == INPUT:
+        return GuidancePlan("input", sampler.spec.guidance_scale, sig.guided)
+    assert isinstance(scale, float)
+    return GuidancePlan("baked", scale, sig.guided)
+
+
+def _plain(value: Any) -> Any:
+    """``value`` as JSON has it; infinities become strings."""
+    if isinstance(value, Mapping):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(v) for v in value]
+    if hasattr(value, "tolist"):
+        return _plain(value.tolist())
+    if isinstance(value, float) and not abs(value) < float("inf"):
+        return str(value)
+    return value

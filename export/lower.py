@@ -1,0 +1,184 @@
+"""Lowers an affine sampler straight to ONNX IR: each update becomes one linear combination of live tensors.
+
+The scheduler runs on ``Affine`` symbols that stand for graph values; a combination is emitted only where a tensor
+is needed (a denoiser call, the end of a step), so scalar chains, unused history and ``x * 1`` never appear.
+``capture.trace_sampler`` gives the same graph by tracing torch and is the oracle for this route.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import onnx_ir as ir
+
+from samplegraph.export.builder import CALL, DOMAIN, OPSET, Builder, graph_input
+from samplegraph.export.signature import Signature
+from samplegraph.models import Sampler
+from samplegraph.models.guidance import NEGATIVE, SCALE
+from samplegraph.schedulers import Affine, Prediction
+from samplegraph.schedulers.prediction import convert
+
+#: History rows of more terms than this are emitted instead of carried along.
+_CARRIED_TERMS = 2
+
+
+def lower_sampler(sampler: Sampler, sig: Signature, step_done: Callable[[int], None] | None = None) -> ir.Model:
+    """The sampler as a graph with each denoiser evaluation as one node ``samplegraph::Denoiser``.
+
+    Raises:
+        TypeError: the scheduler is not affine in the sample (trace it instead).
+    """
+    lowering = _Lowering(sampler, sig)
+    x = sampler.scheduler.init_noise_sigma * lowering.symbol(lowering.inputs["noise"])
+    state = sampler.scheduler.init(x)
+    for i in range(sampler.scheduler.steps):
+        x, state = sampler.scheduler.step(i, x, state, lowering.denoise, lowering.noise)
+        x = lowering.symbol(lowering.emit(x))
+        state = tuple(lowering.shortened(row) for row in state)
+        if step_done:
+            step_done(i)
+    return lowering.finish(x)
+
+
+class _Lowering:
+    """Graph values by symbol name, and the operations that need tensors."""
+
+    def __init__(self, sampler: Sampler, sig: Signature) -> None:
+        self.sampler, self.sig = sampler, sig
+        self.inputs = {t.name: graph_input(t.name, t.dtype, t.shape) for t in sig.inputs}
+        self.values: dict[str, ir.Value] = {}
+        self.b = Builder("h")
+        self.drawn = 0
+        self.rows = self._condition_rows()
+
+    def symbol(self, value: ir.Value) -> Affine:
+        """``1 * value``."""
+        assert value.name is not None
+        self.values[value.name] = value
+        return Affine.symbol(value.name)
+
+    def emit(self, row: Affine) -> ir.Value:
+        """The tensor of a linear combination: at most one Mul per term and one Add between terms."""
+        terms = [(self.values[name], c) for name, c in row.terms.items() if c != 0.0]
+        if not terms:
+            noise = self.inputs["noise"]
+            return self.b.one("Mul", [noise, self.b.scalar(0.0)])
+        terms.sort(key=lambda term: np.float32(term[1]) != 1)
+        total: ir.Value | None = None
+        for value, coefficient in terms:
+            if not math.isfinite(coefficient):
+                raise TypeError("a coefficient is not finite")
+            if np.float32(coefficient) == -1 and total is not None:
+                total = self.b.one("Sub", [total, value])
+                continue
+            scaled = value if np.float32(coefficient) == 1 else self.b.one("Mul", [value, self.b.scalar(coefficient)])
+            total = scaled if total is None else self.b.one("Add", [total, scaled])
+        assert total is not None
+        return total
+
+    def shortened(self, row: Affine) -> Affine:
+        """``row`` itself if it has few terms, else the symbol of its tensor."""
+        return row if len(row.terms) <= _CARRIED_TERMS else self.symbol(self.emit(row))
+
+    def noise(self) -> Affine:
+        """The next slice of ``step_noise``."""
+        index = self.b.constant(np.int64(self.drawn))
+        self.drawn += 1
+        return self.symbol(self.b.one("Gather", [self.inputs["step_noise"], index], {"axis": 0}))
+
+    def denoise(self, x: Affine, i: int) -> Prediction[Affine]:
+        """One evaluation at grid point ``i``, as ``Denoiser.bind`` does it on tensors."""
+        d = self.sampler.denoiser
+        factor = float(d.grid.input_scale[i])
+        seen = self.emit(factor * x)
+        if self.sig.guided:
+            seen = self.b.one("Concat", [seen, seen], {"axis": 0})
+        kind = ir.DataType[{"float32": "FLOAT", "float64": "DOUBLE"}.get(n := str(d.dtype)[6:], n.upper())]
+        if kind != ir.DataType.FLOAT:
+            seen = self.b.one("Cast", [seen], {"to": int(kind)})
+        output = self.b.one(CALL, [seen, *self.rows], {"point": i}, domain=DOMAIN)
+        if kind != ir.DataType.FLOAT:
+            output = self.b.one("Cast", [output], {"to": int(ir.DataType.FLOAT)})
+        m = self._combined(output)
+        alpha, sigma = float(d.grid.alpha[i]), float(d.grid.sigma[i])
+        p: Prediction[Affine] = convert(d.prediction_type, x, m, alpha, sigma, factor)
+        return Prediction(self._clipped(p.x0), p.eps)
+
+    def finish(self, x: Affine) -> ir.Model:
+        """The graph that ends with ``x`` as output ``sample``."""
+        value = self.emit(x)
+        out = self.b.one("Identity", [value])
+        out.name = "sample"
+        out.shape = ir.Shape(list(self.sig.output.shape))
+        out.type = ir.TensorType(ir.DataType.FLOAT)
+        graph = ir.Graph(
+            list(self.inputs.values()),
+            [out],
+            nodes=self.b.nodes,
+            initializers=list(self.b.constants.values()),
+            opset_imports={"": OPSET, DOMAIN: 1},
+            name="sampler",
+        )
+        return ir.Model(graph, ir_version=10)
+
+    def _combined(self, output: ir.Value) -> Affine:
+        if not self.sig.guided:
+            return self.symbol(output)
+        uncond, cond = self.b.op("Split", [output], {"axis": 0, "num_outputs": 2}, num_outputs=2)
+        scale = self.sampler.guidance.scale
+        if isinstance(scale, float):
+            return (1 - scale) * self.symbol(uncond) + scale * self.symbol(cond)
+        difference = self.b.one("Sub", [cond, uncond])
+        scaled = self.b.one("Mul", [difference, self.inputs[SCALE]])
+        return self.symbol(self.b.one("Add", [uncond, scaled]))
+
+    def _clipped(self, x0: Affine) -> Affine:
+        options = self.sampler.scheduler.prediction
+        if options.thresholding:
+            return self.symbol(self._thresholded(self.emit(x0)))
+        if options.clip_sample:
+            limit = options.clip_sample_range
+            return self.symbol(self.b.one("Clip", [self.emit(x0), self.b.scalar(-limit), self.b.scalar(limit)]))
+        return x0
+
+    def _thresholded(self, x0: ir.Value) -> ir.Value:
+        """``models.clip.clip_x0``; the quantile is read off the k largest magnitudes."""
+        options, b = self.sampler.scheduler.prediction, self.b
+        flat = b.one("Flatten", [x0], {"axis": 1})
+        n = math.prod(self.sig.sample_shape)
+        rank = options.dynamic_thresholding_ratio * (n - 1)
+        low = math.floor(rank)
+        k = b.constant(np.array([n - low], dtype=np.int64))
+        top = b.op("TopK", [b.one("Abs", [flat]), k], {"axis": 1, "largest": 1, "sorted": 1}, num_outputs=2)[0]
+        s = b.one("Gather", [top, b.constant(np.array([n - low - 1], dtype=np.int64))], {"axis": 1})
+        if rank > low:
+            above = b.one("Gather", [top, b.constant(np.array([n - low - 2], dtype=np.int64))], {"axis": 1})
+            s = b.one("Add", [s, b.one("Mul", [b.one("Sub", [above, s]), b.scalar(rank - low)])])
+        s = b.one("Clip", [s, b.scalar(1.0), b.scalar(options.sample_max_value)])
+        inside = b.one("Min", [b.one("Max", [flat, b.one("Neg", [s])]), s])
+        shape = b.constant(np.array([0, *self.sig.sample_shape], dtype=np.int64))
+        return b.one("Reshape", [b.one("Div", [inside, s]), shape])
+
+    def _condition_rows(self) -> list[ir.Value]:
+        """Conditions of a denoiser call: doubled under guidance, unconditional rows first."""
+        rows = []
+        for name in self.sig.model_conditions():
+            value = self.inputs[name]
+            if self.sig.guided:
+                value = self.b.one("Concat", [self._other(name, value), value], {"axis": 0})
+            rows.append(value)
+        return rows
+
+    def _other(self, name: str, value: ir.Value) -> ir.Value:
+        if name not in self.sig.guided:
+            return value
+        declared = self.sampler.spec.condition(name)
+        if declared is None or declared.null is None:
+            return self.inputs[NEGATIVE + name]
+        example = self.sig.conditions[name].numpy()
+        null = np.full((1,) * example.ndim, declared.null, dtype=example.dtype)
+        if self.sig.batch:
+            return self.b.constant(np.broadcast_to(null, example.shape))
+        return self.b.one("Expand", [self.b.constant(null), self.b.one("Shape", [value])])

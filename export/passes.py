@@ -1,0 +1,27 @@
+"""The passes we run, all onnx-ir's own: on the denoiser before linking, and on the linked graph."""
+
+from __future__ import annotations
+
+import onnx_ir as ir
+from onnx_ir.passes import Sequential, common
+
+
+def tidy_denoiser(model: ir.Model) -> None:
+    """Make the captured denoiser small: it is copied once per call site."""
+    Sequential(
+        common.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0),
+        common.IdentityEliminationPass(),
+        common.CommonSubexpressionEliminationPass(),
+        common.DeduplicateInitializersPass(),
+        common.RemoveUnusedNodesPass(),
+        common.ClearMetadataAndDocStringPass(),
+    )(model)
+
+
+def tidy_linked(model: ir.Model) -> None:
+    """Drop what nothing reads. Nothing here may grow faster than the graph."""
+    Sequential(
+        common.IdentityEliminationPass(),
+        common.RemoveUnusedNodesPass(),
+        common.ClearMetadataAndDocStringPass(),
+    )(model)

@@ -1,0 +1,131 @@
+"""A compiled sampler: the graph, its manifest, and what compiling it took."""
+
+from __future__ import annotations
+
+import tempfile
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import onnx
+import onnx_ir as ir
+
+from samplegraph.export import emit, weights
+from samplegraph.export.atomic import replacing
+from samplegraph.export.errors import ExportError
+from samplegraph.export.phases import Phases
+from samplegraph.export.signature import Signature
+from samplegraph.export.verify import TOLERANCE, Verification, verify
+from samplegraph.models import Sampler
+from samplegraph.runtime.manifest import Manifest
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a compilation gave and took.
+
+    Args:
+        nodes: nodes of the graph.
+        bytes: size of the graph file, embedded weights included; ``weight_bytes`` counts the weights.
+        nfe: denoiser evaluations.
+        bindings: nodes of the denoiser by binding class.
+        specialised: denoiser nodes by what became of them.
+        seconds: by phase.
+        error: largest relative error against eager, once verified.
+    """
+
+    nodes: int
+    bytes: int
+    weight_bytes: int
+    nfe: int
+    bindings: dict[str, int]
+    specialised: dict[str, int]
+    seconds: dict[str, float]
+    error: float | None
+
+
+@dataclass
+class Program:
+    """The result of ``compile``. ``model`` is the ONNX IR, ``manifest`` describes it."""
+
+    model: ir.Model
+    manifest: Manifest
+    sampler: Sampler
+    signature: Signature
+    weights: list[ir.Value]
+    weights_mode: str
+    bindings: dict[str, int]
+    specialised: dict[str, int]
+    phases: Phases = field(default_factory=Phases)
+    verification: Verification | None = None
+
+    def verify(self, *, seed: int = 0, tolerance: float = TOLERANCE) -> Verification:
+        """Run the graph in ONNX Runtime against the eager sampler.
+
+        Raises:
+            VerificationError: they differ by more than ``tolerance`` relative to the largest value.
+        """
+        with tempfile.TemporaryDirectory() as folder, self.phases.phase("verify"):
+            path = Path(folder) / f"{self.manifest.name}.onnx"
+            self._write(path)
+            self.verification = verify(path, self.sampler, self.signature, seed=seed, tolerance=tolerance)
+        return self.verification
+
+    def save(self, path: str | Path) -> Path:
+        """Write ``path`` (``.onnx``), its sidecar ``<path>.json`` and, where external, the weights beside them.
+
+        All are written to temporary names first. The same program gives the same bytes.
+
+        Raises:
+            ExportError: the path does not end in .onnx or cannot be written.
+        """
+        path = Path(path)
+        if path.suffix != ".onnx":
+            raise ExportError(f"path={str(path)!r} does not end in .onnx; give a file name that does")
+        with self.phases.phase("save"):
+            self._write(path)
+        return path
+
+    def report(self) -> Report:
+        """Figures of this compilation."""
+        return Report(
+            nodes=len(self.model.graph),
+            bytes=self._proto().ByteSize(),
+            weight_bytes=self.manifest.weights.bytes,
+            nfe=self.manifest.scheduler.nfe,
+            bindings=self.bindings,
+            specialised=self.specialised,
+            seconds=dict(self.phases.seconds),
+            error=self.verification.error if self.verification else None,
+        )
+
+    def _external(self) -> str | None:
+        external = weights.is_external(self.weights_mode, self.manifest.weights.bytes)
+        return weights.file_name(self.manifest.weights.sha256) if external else None
+
+    def _manifest(self) -> Manifest:
+        return replace(self.manifest, weights=replace(self.manifest.weights, file=self._external()))
+
+    def _proto(self) -> onnx.ModelProto:
+        file = self._external()
+        offsets = weights.layout(self.weights) if file else {}
+        return emit.to_proto(self.model, self._manifest().to_json(), self.weights, offsets, file)
+
+    def _write(self, path: Path) -> None:
+        data = self._proto().SerializeToString(deterministic=True)
+        with ExitStack() as stack:
+            file = self._external()
+            if file and not self._same(path.with_name(file)):
+                weights.write(stack.enter_context(replacing(path.with_name(file))), self.weights, self._layout())
+            graph = stack.enter_context(replacing(path))
+            sidecar = stack.enter_context(replacing(path.with_name(f"{path.name}.json")))
+            graph.write_bytes(data)
+            sidecar.write_text(self._manifest().to_json())
+
+    def _layout(self) -> dict[str, tuple[int, int]]:
+        return weights.layout(self.weights)
+
+    def _same(self, file: Path) -> bool:
+        """Whether the content-addressed weights file is already there, whole."""
+        end = max((offset + length for offset, length in self._layout().values()), default=0)
+        return file.is_file() and file.stat().st_size == end

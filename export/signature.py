@@ -1,0 +1,158 @@
+"""The inputs and output of the graph that a sampler compiles to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from samplegraph.export.errors import ExportError
+from samplegraph.models import Sampler
+from samplegraph.models.guidance import NEGATIVE, SCALE
+from samplegraph.models.spec import Condition
+from samplegraph.runtime.manifest import Tensor
+
+BATCH_AXIS = "batch"
+#: Rows used where the batch axis is symbolic and an example is needed.
+EXAMPLE_BATCH = 2
+
+
+@dataclass(frozen=True)
+class Signature:
+    """Graph inputs in order, the output, and example conditions (B, ...) for tracing and verification.
+
+    ``rows`` is the number of rows of a denoiser call, in the examples: twice the batch under guidance.
+    """
+
+    batch: int | None
+    sample_shape: tuple[int, ...]
+    conditions: dict[str, torch.Tensor]
+    guided: tuple[str, ...]
+    inputs: tuple[Tensor, ...]
+    output: Tensor
+
+    @property
+    def example_batch(self) -> int:
+        """Batch of the example tensors."""
+        return self.batch or EXAMPLE_BATCH
+
+    @property
+    def rows(self) -> int:
+        """Rows of a denoiser call in the examples."""
+        return self.example_batch * (2 if self.guided else 1)
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the graph inputs, in order."""
+        return [t.name for t in self.inputs]
+
+    def model_conditions(self) -> list[str]:
+        """Names of the model's own conditions, in order."""
+        return [t.name for t in self.inputs if t.role == "condition"]
+
+
+def signature(
+    sampler: Sampler, sample_shape: Sequence[int] | None, conditions: Mapping[str, Any] | None, batch: int | str | None
+) -> Signature:
+    """Work out the graph's inputs.
+
+    Args:
+        sample_shape: (B, ...) or None for the model's declared shape at batch 1.
+        conditions: an example value per model condition, one row or B rows; declared ones may be left out.
+        batch: B, ``"dynamic"``, or None for the first axis of ``sample_shape``.
+
+    Raises:
+        ExportError: a shape or batch that is not allowed, or an undeclared condition without an example.
+    """
+    declared = sampler.spec.sample_shape
+    if sample_shape is None:
+        if declared is None:
+            raise ExportError("sample_shape is missing; give (B, ...), since the model declares none")
+        sample_shape = (1, *declared)
+    shape = tuple(sample_shape)
+    if len(shape) < 2 or any(isinstance(n, bool) or not isinstance(n, int) or n < 1 for n in shape):
+        raise ExportError(f"sample_shape={shape} is not allowed; give (B, ...) of positive whole numbers")
+    if declared is not None and shape[1:] != declared:
+        raise ExportError(f"sample_shape={shape} contradicts the model, which takes (B, {', '.join(map(str, declared))})")
+    rows = _batch(batch, shape[0])
+    given = dict(conditions or {})
+    for c in sampler.spec.conditions:
+        given.setdefault(c.name, np.full(c.shape, _example(c), dtype=c.dtype))
+    names = sampler.model_conditions(given)
+    count = rows or EXAMPLE_BATCH
+    examples = {name: _rows(name, given[name], sampler.spec.condition(name), count) for name in names}
+    guided = tuple(sampler.guidance.names(names))
+    axis: int | str = rows or BATCH_AXIS
+    inputs = [Tensor("noise", "float32", (axis, *shape[1:]), "noise", "unit normal; scaled in the graph")]
+    slices = sampler.profile.noise_slices
+    if slices:
+        text = "unit normal, one slice per draw in step order"
+        inputs.append(Tensor("step_noise", "float32", (slices, axis, *shape[1:]), "step_noise", text))
+    inputs += [_condition(name, name, "condition", examples[name], sampler.spec.condition(name), axis) for name in names]
+    for name in sampler.condition_inputs(names)[len(names) :]:
+        if name == SCALE:
+            text = "classifier-free guidance scale; 1 is the conditional prediction alone"
+            inputs.append(Tensor(SCALE, "float32", (), "guidance_scale", text, default=sampler.spec.guidance_scale))
+        else:
+            own = name.removeprefix(NEGATIVE)
+            inputs.append(_condition(name, own, "negative", examples[own], sampler.spec.condition(own), axis))
+    output = Tensor("sample", "float32", (axis, *shape[1:]), "sample", "the sample")
+    return Signature(rows, shape[1:], examples, guided, tuple(inputs), output)
+
+
+def _batch(batch: int | str | None, first: int) -> int | None:
+    if batch is None:
+        return first
+    if batch == "dynamic":
+        return None
+    if isinstance(batch, bool) or not isinstance(batch, int) or batch < 1:
+        raise ExportError(f"batch={batch!r} is not allowed; give a whole number of at least 1, or 'dynamic'")
+    if first not in (1, batch):
+        raise ExportError(f"batch={batch} contradicts sample_shape, whose first axis is {first}; give one of them")
+    return batch
+
+
+def _example(c: Condition) -> float:
+    return 0.0 if c.minimum is None else c.minimum
+
+
+def _rows(name: str, value: Any, declared: Condition | None, batch: int) -> torch.Tensor:
+    """``value`` as a tensor of B rows."""
+    try:
+        tensor = value.detach().cpu() if isinstance(value, torch.Tensor) else torch.from_numpy(np.array(value))
+    except TypeError as error:
+        raise ExportError(f"condition {name}={value!r} is not an array; give numbers, (B, ...)") from error
+    if tensor.dtype == torch.float64:
+        tensor = tensor.float()
+    if declared is not None:
+        tensor = tensor.to(getattr(torch, declared.dtype))
+        if tuple(tensor.shape) == declared.shape:
+            tensor = tensor[None]
+        if tuple(tensor.shape[1:]) != declared.shape:
+            raise ExportError(
+                f"condition {name} has shape {tuple(tensor.shape)}; the model takes (B, "
+                f"{', '.join(map(str, declared.shape))})"
+            )
+    if tensor.ndim == 0:
+        tensor = tensor[None]
+    if tensor.shape[0] not in (1, batch):
+        raise ExportError(f"condition {name} has {tensor.shape[0]} rows; give 1 row or {batch}")
+    return tensor.expand(batch, *tensor.shape[1:]).contiguous()
+
+
+def _condition(
+    name: str, own: str, role: str, example: torch.Tensor, declared: Condition | None, axis: int | str
+) -> Tensor:
+    text = declared.description if declared else ""
+    return Tensor(
+        name,
+        str(example.dtype).removeprefix("torch."),
+        (axis, *example.shape[1:]),
+        role,
+        f"unconditional twin of {own}" if role == "negative" else text,
+        minimum=declared.minimum if declared else None,
+        maximum=declared.maximum if declared else None,
+    )
