@@ -12,7 +12,12 @@ from samplegraph.runtime.manifest import Tensor
 
 Array = npt.NDArray[Any]
 
-_INTEGERS = ("int32", "int64")
+#: Kind of a dtype -> kinds of array that may be given for it, and what to say otherwise.
+_ALLOWED = {
+    "b": ("b", "give true or false"),
+    "i": ("iu", "give whole numbers"),
+    "f": ("iuf", "give numbers"),
+}
 
 
 def row_axis(tensor: Tensor) -> int | None:
@@ -58,7 +63,7 @@ def to_array(tensor: Tensor, value: object) -> Array:
             f"give {tensor.dtype} of shape {shape_text(tensor)}"
         ) from error
     array = _cast(tensor, _shaped(tensor, raw))
-    _check_values(tensor, array)
+    _check_range(tensor, array)
     return array
 
 
@@ -81,33 +86,28 @@ def _shaped(tensor: Tensor, array: Array) -> Array:
 
 
 def _cast(tensor: Tensor, array: Array) -> Array:
-    given, wanted = array.dtype, np.dtype(tensor.dtype)
-    if wanted.kind == "b":
-        allowed, fix = "b", "give true or false"
-    elif wanted.kind == "i":
-        allowed, fix = "iu", "give whole numbers"
-    else:
-        allowed, fix = "iuf", "give numbers"
-    if given.kind not in allowed:
+    wanted = np.dtype(tensor.dtype)
+    allowed, fix = _ALLOWED[wanted.kind]
+    if array.dtype.kind not in allowed:
+        given = {"U": "text", "S": "text"}.get(array.dtype.kind, array.dtype)
         raise InputError(f"{tensor.name}{_shown(array)} is {given}; allowed is {tensor.dtype}; {fix}")
     if wanted.kind == "i":
         limits = np.iinfo(wanted)
         low, high = int(array.min()), int(array.max())
         if low < limits.min or high > limits.max:
             worst = low if low < limits.min else high
-            allowed = range_text(tensor) or f"{limits.min}..{limits.max}"
-            raise InputError(f"{tensor.name}={worst} does not fit {tensor.dtype}; allowed {allowed}")
+            span = range_text(tensor) or f"{limits.min}..{limits.max}"
+            raise InputError(f"{tensor.name}={worst} does not fit {tensor.dtype}; allowed {span}")
     with np.errstate(over="ignore"):
-        return array.astype(wanted)
-
-
-def _check_values(tensor: Tensor, array: Array) -> None:
-    if array.dtype.kind == "f" and not (finite := np.isfinite(array)).all():
-        where = _first(~finite)
+        cast = array.astype(wanted)
+    if wanted.kind == "f" and not (finite := np.isfinite(cast)).all():
         raise InputError(
-            f"{tensor.name}={array[where]}{_place(array, where)} is not finite in {tensor.dtype}; "
-            "give finite numbers"
+            f"{_first(tensor, array, ~finite)} is not finite in {tensor.dtype}; give finite numbers"
         )
+    return cast
+
+
+def _check_range(tensor: Tensor, array: Array) -> None:
     low, high = tensor.minimum, tensor.maximum
     bad = np.zeros(array.shape, dtype=bool)
     if low is not None:
@@ -115,21 +115,18 @@ def _check_values(tensor: Tensor, array: Array) -> None:
     if high is not None:
         bad |= array > high
     if bad.any():
-        where = _first(bad)
-        raise InputError(
-            f"{tensor.name}={array[where]}{_place(array, where)} is out of range; "
-            f"allowed {range_text(tensor)}"
-        )
+        raise InputError(f"{_first(tensor, array, bad)} is out of range; allowed {range_text(tensor)}")
 
 
-def _first(mask: Array) -> tuple[int, ...]:
-    return tuple(int(i) for i in np.unravel_index(int(np.argmax(mask)), mask.shape))
-
-
-def _place(array: Array, where: tuple[int, ...]) -> str:
-    """`` at [3]``; nothing for a number alone."""
-    return f" at [{', '.join(map(str, where))}]" if array.size > 1 else ""
+def _first(tensor: Tensor, array: Array, mask: Array) -> str:
+    """``name=value at [3]`` for the first entry under the mask; no place for a number alone."""
+    where = tuple(int(i) for i in np.unravel_index(int(np.argmax(mask)), mask.shape))
+    place = f" at [{', '.join(map(str, where))}]" if array.size > 1 else ""
+    return f"{tensor.name}={array[where]}{place}"
 
 
 def _shown(array: Array) -> str:
-    return f"={one_line(array.tolist(), 40)}" if array.size <= 4 else f" of shape {array.shape}"
+    """``=3.0``, ``=[0.5, 1.0]``, or `` of shape (3, 4)``."""
+    if array.size > 4:
+        return f" of shape {array.shape}"
+    return f"={one_line(repr(array.item() if array.size == 1 else array.tolist()), 40)}"

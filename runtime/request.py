@@ -7,12 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from samplegraph.runtime.errors import InputError, one_line, suggest
-from samplegraph.runtime.inputs import Array, range_text, row_axis, shape_text, to_array
+from samplegraph.runtime.conditions import gather, missing
+from samplegraph.runtime.errors import InputError, one_line
+from samplegraph.runtime.inputs import Array, row_axis, to_array
 from samplegraph.runtime.manifest import Manifest, Tensor
 from samplegraph.runtime.noise import NoiseError, Rng, draw
-
-_NOISE = ("noise", "step_noise")
 
 
 @dataclass(frozen=True)
@@ -42,7 +41,7 @@ def assemble(
         InputError: a name, dtype, shape, value or number of rows is not allowed, or something is missing.
     """
     _check_source(manifest, source)
-    conditions = _conditions(manifest, {k: v for k, v in given.items() if v is not None})
+    conditions = gather(manifest, {k: v for k, v in given.items() if v is not None})
     own = _own_noise(manifest, source)
     count = _samples(manifest, source, samples, own, conditions)
     arrays = own or _draw(manifest, source, count)
@@ -68,37 +67,6 @@ def _check_source(manifest: Manifest, source: Randomness) -> None:
         raise InputError(f"seed is missing; give seed=0 (or one per sample), or your own {both}")
 
 
-def _conditions(manifest: Manifest, given: Mapping[str, object]) -> dict[str, Array]:
-    tensors = {t.name: t for t in manifest.inputs if t.role not in _NOISE}
-    for name in given:
-        if name not in tensors:
-            takes = ", ".join(tensors) or "no conditions"
-            raise InputError(
-                f"{name!r} is not an input of {manifest.name}, which takes {takes}{suggest(name, tensors)}"
-            )
-    arrays = {}
-    for name, tensor in tensors.items():
-        value = given.get(name, tensor.default)
-        if value is None:
-            raise _missing(tensor)
-        arrays[name] = to_array(tensor, value) if name in given else _default(tensor)
-    return arrays
-
-
-def _missing(tensor: Tensor, note: str = "") -> InputError:
-    limits = f" in {range_text(tensor)}" if range_text(tensor) else ""
-    shape = shape_text(tensor) if tensor.shape else "a single number"
-    return InputError(f"{tensor.name} is missing; give {tensor.dtype} values{limits}, {shape}{note}")
-
-
-def _default(tensor: Tensor) -> Array:
-    """One row of the default."""
-    if any(isinstance(axis, str) for axis in tensor.shape[1:]):
-        raise _missing(tensor)
-    row = [int(axis) for axis in tensor.shape[1:]]
-    return np.full([1, *row] if tensor.shape else [], tensor.default, dtype=tensor.dtype)
-
-
 def _own_noise(manifest: Manifest, source: Randomness) -> dict[str, Array]:
     """The caller's noise arrays; nothing where a seed is given."""
     if source.noise is None:
@@ -112,7 +80,7 @@ def _own_noise(manifest: Manifest, source: Randomness) -> dict[str, Array]:
                     f"{role} is given, but {manifest.name} draws none in its steps; leave it out"
                 )
         elif value is None:
-            raise _missing(tensor, ", the slices in step order")
+            raise missing(tensor, ", the slices in step order")
         else:
             arrays[tensor.name] = to_array(tensor, value)
     return arrays

@@ -1,4 +1,4 @@
-"""A toy graph with a manifest, small enough to be checked by hand, for every test that needs a file to run."""
+"""A toy graph with a manifest, small enough to be checked by hand, for tests that need a file to run."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
+
 from samplegraph.runtime.manifest import (
     METADATA_KEY,
     Evaluation,
@@ -42,11 +43,13 @@ def toy_manifest(
     conditions: Sequence[Tensor] = (LABELS, SCALE),
     steps: int = 3,
 ) -> Manifest:
-    """A manifest whose tables are those of nothing in particular; axis ``"B"`` of a condition is the batch."""
+    """A manifest with tables of nothing in particular; axis ``"B"`` of a condition is the batch."""
     inputs = [Tensor("noise", "float32", (batch, *shape), "noise", "unit normal")]
     if slices:
         inputs.append(Tensor("step_noise", "float32", (slices, batch, *shape), "step_noise", "unit normal"))
-    inputs += [replace(t, shape=tuple(batch if axis == "B" else axis for axis in t.shape)) for t in conditions]
+    inputs += [
+        replace(t, shape=tuple(batch if axis == "B" else axis for axis in t.shape)) for t in conditions
+    ]
     t = tuple(900.0 - 300.0 * i for i in range(steps))
     sigma = tuple(0.9 * (1 - i / steps) for i in range(steps + 1))
     alpha = tuple((1 - s * s) ** 0.5 for s in sigma)
@@ -68,7 +71,7 @@ def toy_manifest(
 
 
 def toy_graph(manifest: Manifest, external: str | None = None) -> onnx.ModelProto:
-    """``0.5 * noise + sum_k (k + 1) * step_noise[k] + 10 * (sum of every condition's row) + bias``; bias is 0."""
+    """``0.5 * noise + sum_k (k + 1) * step_noise[k] + 10 * sum of every condition's row + bias`` (0)."""
     rank = len(manifest.outputs[0].shape)
     nodes = [helper.make_node("Mul", ["noise", "half"], ["x0"])]
     constants = {"half": np.float32(0.5), "ten": np.float32(10), "bias": np.zeros(1, np.float32)}

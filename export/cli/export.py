@@ -1,12 +1,182 @@
-"""``samplegraph export``: written together with the compiler."""
+"""``samplegraph export``: compile a sampler into one graph."""
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from samplegraph.export.cli.console import interruptible, phase_bars, stdout
+from samplegraph.export.cli.errors import needs_extra
+from samplegraph.export.cli.output import check_output
+from samplegraph.export.cli.values import parse_settings
 from samplegraph.runtime import InputError
 
-EXAMPLE = "samplegraph export"
+if TYPE_CHECKING:
+    from samplegraph.export.program import Program
+    from samplegraph.schedulers import Scheduler
+
+EXAMPLE = "samplegraph export --scheduler ddim --steps 25 --output build"
 
 
-def export() -> None:
-    """Not there yet."""
-    raise InputError("export is not there yet")
+def export(
+    scheduler: Annotated[str | None, typer.Option(help="Scheduler name; `samplegraph list` shows them.")] = None,
+    steps: Annotated[int | None, typer.Option(help="Number of steps.")] = None,
+    model: Annotated[str, typer.Option(help="Built-in model, or package.module:factory.")] = "digits",
+    scheduler_config: Annotated[
+        Path | None, typer.Option(help="A diffusers scheduler_config.json.", metavar="FILE")
+    ] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="Scheduler option, name=value; repeatable.", metavar="NAME=VALUE")
+    ] = None,
+    guidance_scale: Annotated[
+        str, typer.Option(help="A number (baked), 'input' (a graph input), or 'none'.", metavar="SCALE")
+    ] = "input",
+    batch: Annotated[str, typer.Option(help="Samples per call, or 'dynamic'.")] = "1",
+    sample_shape: Annotated[
+        str | None, typer.Option(help="Shape of one sample, e.g. 4,32,32; where the model declares none.")
+    ] = None,
+    condition: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Example value of a condition that the model does not declare: name=@file.npy, or "
+            "name=dtype:shape such as encoder_hidden_states=float32:8,32; repeatable.",
+            metavar="NAME=VALUE",
+        ),
+    ] = None,
+    output: Annotated[Path, typer.Option(help="Folder to write to.", metavar="FOLDER")] = Path("build"),
+    name: Annotated[str | None, typer.Option(help="File stem; <model>-<scheduler>-<steps> by default.")] = None,
+    weights: Annotated[str, typer.Option(help="auto, embed or external.")] = "auto",
+    verify: Annotated[bool, typer.Option("--verify/--no-verify", help="Compare with the eager sampler.")] = True,
+) -> None:
+    """Compile model + scheduler + steps into one verified ONNX graph with its manifest."""
+    options = parse_settings(settings or [])
+    examples = parse_settings(condition or [], "--condition")
+    scale = _scale(guidance_scale)
+    rows = _batch(batch)
+    if name is not None and (not name or Path(name).name != name or name.startswith(".")):
+        raise InputError(f"name={name!r} is not a file stem; give a name without folders, the folder as --output")
+    check_output(output / f"{name or 'graph'}.onnx", (".onnx",))
+    with needs_extra("export", "export"):
+        from samplegraph.export.compiler import compile
+        from samplegraph.models import Sampler
+        from samplegraph.models.load import load_model
+
+    with phase_bars() as progress:
+
+        def work() -> Program:
+            network = load_model(model)
+            made = make_scheduler(scheduler, scheduler_config, steps, options, network)
+            sampler = Sampler(network, made, scale)
+            shape = (1, *_ints("sample_shape", sample_shape)) if sample_shape else None
+            program = compile(
+                sampler,
+                shape,
+                {key: _example(key, value) for key, value in examples.items()},
+                batch=rows,
+                name=name,
+                weights=weights,
+                progress=progress,
+            )
+            if verify:
+                program.verify()
+            return program
+
+        program = interruptible(work)
+        path = program.save(output / f"{program.manifest.name}.onnx")
+    _summary(program, path)
+
+
+def make_scheduler(
+    name: str | None, config: Path | None, steps: int | None, options: dict[str, Any], network: Any
+) -> Scheduler:
+    """The scheduler that the command line describes; a model's declared noise schedule is the default one.
+
+    Raises:
+        InputError: neither a name nor a config, or a name that contradicts the config.
+        OptionError: as ``create`` and ``from_config`` raise.
+    """
+    from samplegraph.models.spec import spec_of
+    from samplegraph.schedulers import create, from_config, option_defaults
+
+    if config is not None:
+        made = from_config(config, steps, **options)
+        if name is not None and made.name != name:
+            raise InputError(f"scheduler={name!r} contradicts {config}, which is for {made.name!r}; give one of them")
+        return made
+    if name is None:
+        raise InputError("scheduler is missing; give --scheduler ddim, or --scheduler-config FILE")
+    own = spec_of(network).noise_schedule
+    if own is not None:
+        takes = option_defaults(name)
+        declared = {k: v for k, v in vars(own).items() if k in takes}
+        if not any(k in options for k in declared):
+            options = {**declared, **options}
+    return create(name, steps, **options)
+
+
+def _scale(text: str) -> float | str | None:
+    if text == "input":
+        return text
+    if text.lower() == "none":
+        return None
+    try:
+        return float(text)
+    except ValueError as error:
+        raise InputError(f"guidance_scale={text!r} is not allowed; give a number, 'input' or 'none'") from error
+
+
+def _batch(text: str) -> int | str:
+    if text == "dynamic":
+        return text
+    if not text.isdecimal() or int(text) < 1:
+        raise InputError(f"batch={text!r} is not allowed; give a whole number of at least 1, or 'dynamic'")
+    return int(text)
+
+
+def _ints(name: str, text: str) -> list[int]:
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    if not parts or not all(part.isdecimal() and int(part) > 0 for part in parts):
+        raise InputError(f"{name}={text!r} is not a shape; give whole numbers such as 4,32,32")
+    return [int(part) for part in parts]
+
+
+def _example(name: str, value: Any) -> Any:
+    """An example condition: an array, or zeros of ``dtype:shape``."""
+    import numpy as np
+
+    if not isinstance(value, list | str) or (isinstance(value, list) and not isinstance(value[0], str)):
+        return value
+    text = ",".join(str(part) for part in value) if isinstance(value, list) else value
+    dtype, colon, shape = text.partition(":")
+    if not colon or dtype not in ("float32", "float16", "int64", "int32", "bool"):
+        raise InputError(f"condition {name}={text!r} is not dtype:shape; write for example {name}=float32:8,32")
+    return np.zeros((1, *(_ints(name, shape) if shape else ())), dtype=dtype)
+
+
+def _summary(program: Program, path: Path) -> None:
+    from rich.table import Table
+
+    report = program.report()
+    table = Table(title=str(path), title_justify="left", show_header=False)
+    done = report.specialised
+    table.add_row("nodes", f"{report.nodes:,}")
+    table.add_row("graph file", _size(report.bytes))
+    file = program.manifest.weights.file
+    table.add_row("weights", f"{_size(report.weight_bytes)} {'embedded' if file is None else f'in {file}'}")
+    table.add_row("denoiser evaluations (NFE)", str(report.nfe))
+    table.add_row(
+        "denoiser nodes",
+        f"{done['folded']} folded, {done['hoisted']} hoisted, {done['batched']} batched over steps, "
+        f"{done['per site']} per evaluation",
+    )
+    error = f"{report.error:.1e} relative to eager" if report.error is not None else "not verified"
+    table.add_row("max error", error)
+    seconds = ", ".join(f"{phase} {value:.1f}" for phase, value in report.seconds.items() if value >= 0.05)
+    table.add_row("seconds", f"{sum(report.seconds.values()):.1f} ({seconds})")
+    stdout().print(table)
+
+
+def _size(count: int) -> str:
+    return f"{count / 1e6:.2f} MB" if count >= 1e5 else f"{count / 1e3:.1f} kB"

@@ -1,10 +1,9 @@
-"""Files that appear whole or not at all."""
+"""Output paths, checked before any work is done."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 from samplegraph.runtime import InputError
@@ -30,16 +29,3 @@ def check_output(path: Path, suffixes: Sequence[str]) -> None:
         raise InputError(f"output={path}: {folder} is not a folder; choose another place")
     if not os.access(folder, os.W_OK | os.X_OK):
         raise InputError(f"output={path}: {folder} cannot be written to; choose another place")
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A temporary path in the same folder: renamed to ``path`` at the end, removed on any failure."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        yield temporary
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise

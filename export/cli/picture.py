@@ -26,8 +26,8 @@ def check_picture(sample_shape: tuple[int, ...]) -> None:
     """
     if not is_picture(sample_shape):
         raise InputError(
-            f"a sample of shape {sample_shape} is not a picture, which is (1, 3 or 4 channels, height, width);"
-            " give an --output that ends in .npy"
+            f"a sample of shape {sample_shape} is no picture, which is (1, 3 or 4 channels, height, width); "
+            "give an --output that ends in .npy"
         )
 
 

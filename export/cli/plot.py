@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from samplegraph.export.atomic import replacing
 from samplegraph.export.cli.errors import needs_extra
-from samplegraph.export.cli.output import replacing
 from samplegraph.runtime import Manifest
 
 SUFFIXES = (".svg", ".png", ".pdf")

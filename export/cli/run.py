@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from pathlib import Path
 from time import perf_counter
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import numpy as np
 import numpy.typing as npt
 import typer
 
+from samplegraph.export.atomic import replacing
 from samplegraph.export.cli.console import interruptible, progress_bar, stdout
-from samplegraph.export.cli.output import check_output, replacing
+from samplegraph.export.cli.output import check_output
 from samplegraph.export.cli.picture import check_picture, is_picture, write_png
 from samplegraph.export.cli.values import parse_seed, parse_settings
 from samplegraph.runtime import Engine, InputError
 from samplegraph.runtime.engine import RESERVED
+from samplegraph.runtime.noise import Rng
 
 EXAMPLE = "samplegraph run build/digits-ddim-25.onnx --seed 0 --set class_labels=0,1,2,3 --output digits.png"
 
@@ -69,7 +71,7 @@ def run(
         check_picture(shape)
     loaded = perf_counter()
     with progress_bar("sampling") as update:
-        drawn = interruptible(lambda: engine(samples=samples, rng=rng, progress=update, **inputs))
+        drawn = interruptible(lambda: engine(samples=samples, rng=cast(Rng, rng), progress=update, **inputs))
     done = perf_counter()
     write(drawn, output)
     size = "x".join(map(str, shape))

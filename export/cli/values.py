@@ -35,7 +35,7 @@ def parse_settings(items: Iterable[str], option: str = "--set") -> dict[str, Any
 
 
 def parse_value(text: str, name: str = "value") -> Any:
-    """A number, true, false, null, a comma list of these, JSON (``[...]``, ``{...}``), ``@file.npy`` or a word.
+    """A number, true, false, null, a comma list of them, JSON (``[...]``, ``{...}``), ``@file.npy``, a word.
 
     Raises:
         InputError: empty, broken JSON, or a file that cannot be read.
