@@ -1,0 +1,49 @@
+"""Makes the eager sampler again from a manifest and its model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from torch import nn
+
+from samplegraph.export.errors import ExportError
+from samplegraph.export.signature import BATCH_AXIS, Signature, signature
+from samplegraph.models import Sampler
+from samplegraph.models.guidance import INPUT
+from samplegraph.runtime.manifest import Manifest
+from samplegraph.schedulers import create, option_defaults
+
+
+def rebuild(manifest: Manifest, model: nn.Module) -> tuple[Sampler, Signature]:
+    """The sampler and graph signature that ``manifest`` describes, over ``model``.
+
+    Raises:
+        ExportError: the model does not take the inputs that the manifest names.
+    """
+    info = manifest.scheduler
+    scheduler = create(info.name, info.steps, **_numbers(info.name, info.config))
+    scale: float | str | None = {"none": None, "input": INPUT}.get(manifest.guidance.mode, manifest.guidance.scale)
+    guided = manifest.guidance.conditions or None
+    sampler = Sampler(model, scheduler, scale, guided=guided)
+    shape = tuple(1 if isinstance(n, str) else n for n in manifest.outputs[0].shape)
+    examples = {t.name: _example(t.shape, t.dtype, t.minimum) for t in manifest.inputs if t.role == "condition"}
+    batch = manifest.batch or "dynamic"
+    sig = signature(sampler, (1, *shape[1:]), examples, batch)
+    expected, found = [t.name for t in manifest.inputs], sig.names
+    if expected != found:
+        raise ExportError(f"the graph takes {', '.join(expected)}; this model makes one that takes {', '.join(found)}")
+    return sampler, sig
+
+
+def _example(shape: tuple[int | str, ...], dtype: str, minimum: float | None) -> np.ndarray[Any, Any]:
+    return np.full([1 if i == 0 or n == BATCH_AXIS else n for i, n in enumerate(shape)], minimum or 0, dtype=dtype)
+
+
+def _numbers(name: str, config: Mapping[str, Any]) -> dict[str, Any]:
+    """Options as ``create`` takes them: JSON has no infinity, so those were written as words."""
+    defaults = option_defaults(name)
+    return {
+        k: float(v) if isinstance(v, str) and isinstance(defaults.get(k), float) else v for k, v in config.items()
+    }

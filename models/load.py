@@ -1,0 +1,67 @@
+"""Finds a denoiser by what a user types: a built-in name, or ``package.module:factory``."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any
+
+from torch import nn
+
+from samplegraph.schedulers import OptionError
+from samplegraph.schedulers.errors import suggest
+
+BUILT_IN = {"digits": "samplegraph.models.digits:digits"}
+
+
+def load_model(source: str) -> nn.Module:
+    """The denoiser that ``source`` names, in evaluation mode.
+
+    Args:
+        source: a built-in name, or ``package.module:factory`` where the factory takes no arguments and returns a
+            ``torch.nn.Module``; the current folder is searched too.
+
+    Raises:
+        OptionError: an unknown name, a factory that cannot be imported or called, or one that returns something
+            else.
+    """
+    target = BUILT_IN.get(source, source)
+    if ":" not in target:
+        raise OptionError(
+            f"model={source!r} is not known; choose one of {', '.join(BUILT_IN)}, or give package.module:factory"
+            f"{suggest(source, BUILT_IN)}"
+        )
+    factory = _factory(source, target)
+    try:
+        model = factory()
+    except Exception as error:
+        raise OptionError(f"model={source!r} cannot be made: {_one_line(error)}") from error
+    if not isinstance(model, nn.Module):
+        raise OptionError(
+            f"model={source!r} returned {type(model).__name__}; the factory has to return a torch.nn.Module"
+        )
+    return model.eval()
+
+
+def _factory(source: str, target: str) -> Callable[[], Any]:
+    module_name, _, name = target.partition(":")
+    if os.getcwd() not in sys.path and "" not in sys.path:
+        sys.path.insert(0, os.getcwd())
+    try:
+        module = import_module(module_name)
+    except Exception as error:
+        raise OptionError(f"model={source!r}: module {module_name!r} cannot be imported ({_one_line(error)})") from error
+    factory = getattr(module, name, None)
+    if not callable(factory):
+        known = [n for n, v in vars(module).items() if callable(v) and not n.startswith("_")]
+        raise OptionError(
+            f"model={source!r}: {module_name} has no function {name!r}{suggest(name, known)}; give package.module:factory"
+        )
+    made: Callable[[], Any] = factory
+    return made
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(f"{type(error).__name__}: {error}".split())
