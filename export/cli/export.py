@@ -21,14 +21,17 @@ EXAMPLE = "samplegraph export --scheduler ddim --steps 25 --output build"
 
 
 def export(
-    scheduler: Annotated[str | None, typer.Option(help="Scheduler name; `samplegraph list` shows them.")] = None,
+    scheduler: Annotated[
+        str | None, typer.Option(help="Scheduler name; `samplegraph list` shows them.")
+    ] = None,
     steps: Annotated[int | None, typer.Option(help="Number of steps.")] = None,
     model: Annotated[str, typer.Option(help="Built-in model, or package.module:factory.")] = "digits",
     scheduler_config: Annotated[
         Path | None, typer.Option(help="A diffusers scheduler_config.json.", metavar="FILE")
     ] = None,
     settings: Annotated[
-        list[str] | None, typer.Option("--set", help="Scheduler option, name=value; repeatable.", metavar="NAME=VALUE")
+        list[str] | None,
+        typer.Option("--set", help="Scheduler option, name=value; repeatable.", metavar="NAME=VALUE"),
     ] = None,
     guidance_scale: Annotated[
         str, typer.Option(help="A number (baked), 'input' (a graph input), or 'none'.", metavar="SCALE")
@@ -46,9 +49,13 @@ def export(
         ),
     ] = None,
     output: Annotated[Path, typer.Option(help="Folder to write to.", metavar="FOLDER")] = Path("build"),
-    name: Annotated[str | None, typer.Option(help="File stem; <model>-<scheduler>-<steps> by default.")] = None,
+    name: Annotated[
+        str | None, typer.Option(help="File stem; <model>-<scheduler>-<steps> by default.")
+    ] = None,
     weights: Annotated[str, typer.Option(help="auto, embed or external.")] = "auto",
-    verify: Annotated[bool, typer.Option("--verify/--no-verify", help="Compare with the eager sampler.")] = True,
+    verify: Annotated[
+        bool, typer.Option("--verify/--no-verify", help="Compare with the eager sampler.")
+    ] = True,
 ) -> None:
     """Compile model + scheduler + steps into one verified ONNX graph with its manifest."""
     options = parse_settings(settings or [])
@@ -56,7 +63,9 @@ def export(
     scale = _scale(guidance_scale)
     rows = _batch(batch)
     if name is not None and (not name or Path(name).name != name or name.startswith(".")):
-        raise InputError(f"name={name!r} is not a file stem; give a name without folders, the folder as --output")
+        raise InputError(
+            f"name={name!r} is not a file stem; give a name without folders, the folder as --output"
+        )
     check_output(output / f"{name or 'graph'}.onnx", (".onnx",))
     with needs_extra("export", "export"):
         from samplegraph.export.compiler import compile
@@ -103,7 +112,9 @@ def make_scheduler(
     if config is not None:
         made = from_config(config, steps, **options)
         if name is not None and made.name != name:
-            raise InputError(f"scheduler={name!r} contradicts {config}, which is for {made.name!r}; give one of them")
+            raise InputError(
+                f"scheduler={name!r} contradicts {config}, which is for {made.name!r}; give one of them"
+            )
         return made
     if name is None:
         raise InputError("scheduler is missing; give --scheduler ddim, or --scheduler-config FILE")
@@ -124,7 +135,9 @@ def _scale(text: str) -> float | str | None:
     try:
         return float(text)
     except ValueError as error:
-        raise InputError(f"guidance_scale={text!r} is not allowed; give a number, 'input' or 'none'") from error
+        raise InputError(
+            f"guidance_scale={text!r} is not allowed; give a number, 'input' or 'none'"
+        ) from error
 
 
 def _batch(text: str) -> int | str:
@@ -151,7 +164,9 @@ def _example(name: str, value: Any) -> Any:
     text = ",".join(str(part) for part in value) if isinstance(value, list) else value
     dtype, colon, shape = text.partition(":")
     if not colon or dtype not in ("float32", "float16", "int64", "int32", "bool"):
-        raise InputError(f"condition {name}={text!r} is not dtype:shape; write for example {name}=float32:8,32")
+        raise InputError(
+            f"condition {name}={text!r} is not dtype:shape; write for example {name}=float32:8,32"
+        )
     return np.zeros((1, *(_ints(name, shape) if shape else ())), dtype=dtype)
 
 

@@ -30,7 +30,9 @@ def verify(
 
     source = model or manifest.model.name
     if model is None and source not in BUILT_IN:
-        raise InputError(f"{file} was made from {source!r}, which is not built in; give --model package.module:factory")
+        raise InputError(
+            f"{file} was made from {source!r}, which is not built in; give --model package.module:factory"
+        )
 
     def work() -> str:
         sampler, sig = rebuild(manifest, load_model(source))
