@@ -25,7 +25,7 @@ def describe(error: BaseException) -> str:
     elif isinstance(error, MemoryError):
         text = f"out of memory ({error}); give fewer samples or a smaller batch"
     else:
-        text = f"unexpected {type(error).__name__}: {error}; run again with --debug and report the traceback"
+        text = f"unexpected {type(error).__name__}: {error}; run again with --debug and report it"
     return " ".join(text.split())
 
 
