@@ -17,6 +17,8 @@ def clone_node(node: ir.Node, values: ValueMap, prefix: str) -> ir.Node:
     attributes = [_attribute(a, values, prefix) for a in node.attributes.values()]
     copy = ir.Node(node.domain, node.op_type, inputs, attributes, num_outputs=len(node.outputs), overload=node.overload)
     for old, new in zip(node.outputs, copy.outputs, strict=True):
+        if old.shape is not None and any(not isinstance(n, int) for n in old.shape):
+            new.shape = old.shape  # a symbolic axis that inference would lose
         new.name = f"{prefix}{old.name}" if old.name else old.name
         new.type = old.type
         values[old] = new

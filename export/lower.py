@@ -76,7 +76,14 @@ class _Lowering:
             scaled = value if np.float32(coefficient) == 1 else self.b.one("Mul", [value, self.b.scalar(coefficient)])
             total = scaled if total is None else self.b.one("Add", [total, scaled])
         assert total is not None
-        return total
+        return self.sized(total)
+
+    def sized(self, value: ir.Value) -> ir.Value:
+        """Note the shape of a sample where the batch is symbolic: inference loses it at the end of each call."""
+        if self.sig.batch is None and value.producer() is not None:
+            value.shape = ir.Shape(list(self.sig.output.shape))
+            value.type = ir.TensorType(ir.DataType.FLOAT)
+        return value
 
     def shortened(self, row: Affine) -> Affine:
         """``row`` itself if it has few terms, else the symbol of its tensor."""
@@ -126,7 +133,8 @@ class _Lowering:
     def _combined(self, output: ir.Value) -> Affine:
         if not self.sig.guided:
             return self.symbol(output)
-        uncond, cond = self.b.op("Split", [output], {"axis": 0, "num_outputs": 2}, num_outputs=2)
+        halves = self.b.op("Split", [output], {"axis": 0, "num_outputs": 2}, num_outputs=2)
+        uncond, cond = (self.sized(half) for half in halves)
         scale = self.sampler.guidance.scale
         if isinstance(scale, float):
             return (1 - scale) * self.symbol(uncond) + scale * self.symbol(cond)

@@ -1,9 +1,11 @@
-"""The passes we run, all onnx-ir's own: on the denoiser before linking, and on the linked graph."""
+"""The pipelines: passes on the denoiser before linking, and on the linked graph. All but ours are onnx-ir's."""
 
 from __future__ import annotations
 
 import onnx_ir as ir
 from onnx_ir.passes import Sequential, common
+
+from samplegraph.export.static_reshape import StaticReshapePass
 
 
 def tidy_denoiser(model: ir.Model) -> None:
@@ -11,6 +13,7 @@ def tidy_denoiser(model: ir.Model) -> None:
     Sequential(
         common.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0),
         common.IdentityEliminationPass(),
+        StaticReshapePass(),
         common.CommonSubexpressionEliminationPass(),
         common.DeduplicateInitializersPass(),
         common.RemoveUnusedNodesPass(),

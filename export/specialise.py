@@ -217,7 +217,9 @@ class _Specialiser:
                 assert node.inputs[1] is not None
                 values[node.inputs[1]] = self.b.constant(target)
         self.b.nodes.append(clone_node(node, values, "a."))
-        self.stacked.update({output: values[output] for output in node.outputs})
+        for output in node.outputs:
+            values[output].shape = None
+            self.stacked[output] = values[output]
 
     def _stack(self, value: ir.Value) -> ir.Value:
         """The rows of all sites along axis 0."""
@@ -259,6 +261,8 @@ class _Specialiser:
         parts = self.b.op("Split", [self.stacked[value]], {"axis": 0, "num_outputs": n}, num_outputs=n)
         for site, part in zip(self.sites, parts, strict=True):
             site[value] = part
+            if not isinstance(self.rows, int):
+                part.shape, part.type = value.shape, value.type
 
 
 def _bytes(value: ir.Value) -> int:
