@@ -37,9 +37,9 @@ test-all: lint ## lint and all tests, the slow ones too
 	$(PYTEST) -m "not gpu" $(PYTEST_ARGS)
 
 lint: $(TEST_READY) ## ruff, and mypy on an installed wheel (the editable tree is invisible to it)
-	$(BIN)/ruff check --quiet .
+	$(BIN)/ruff check --quiet --output-format concise .
 	rm -rf build/lint && mkdir -p build
-	$(BIN)/python -m build --no-isolation --outdir build/lint . > build/lint.log || { cat build/lint.log; exit 1; }
+	$(BIN)/python -m build --no-isolation --outdir build/lint . > build/lint.log 2>&1 || { cat build/lint.log; exit 1; }
 	$(PIP) install --no-deps --target build/lint/site build/lint/*.whl
 	MYPYPATH=build/lint/site $(BIN)/mypy -p samplegraph | sed 's#^build/lint/site/samplegraph/##'
 

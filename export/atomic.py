@@ -33,7 +33,8 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.replace(path)
         temporary = None
     except OSError as error:
-        raise ExportError(f"output {path} cannot be written ({error.strerror or error}); choose another folder") from error
+        reason = error.strerror or error
+        raise ExportError(f"output {path} cannot be written ({reason}); choose another folder") from error
     finally:
         if temporary is not None:
             with suppress(OSError):

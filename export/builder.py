@@ -51,7 +51,7 @@ class Builder:
         """Append a node with one output and return that."""
         return self.op(op_type, inputs, attributes, **kw)[0]
 
-    def constant(self, array: npt.ArrayLike, dtype: npt.DTypeLike = None) -> ir.Value:
+    def constant(self, array: npt.ArrayLike, dtype: npt.DTypeLike | None = None) -> ir.Value:
         """An initializer holding ``array``; equal arrays share one."""
         value = np.ascontiguousarray(array, dtype=dtype)
         value = value.reshape(np.shape(array))

@@ -65,7 +65,8 @@ def capture_denoiser(denoiser: Denoiser, sig: Signature) -> ir.Model:
         try:
             output = network(sample, timestep, *rows)
         except Exception as error:
-            raise ExportError(_reason("the model cannot be called with sample, timestep and its conditions", error)) from error
+            what = "the model cannot be called with sample, timestep and its conditions"
+            raise ExportError(_reason(what, error)) from error
     if output.shape != sample.shape:
         raise ExportError(
             f"the model's output has shape {tuple(output.shape)}, its sample {tuple(sample.shape)}; a denoiser has to "

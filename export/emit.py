@@ -12,7 +12,11 @@ from samplegraph.runtime.manifest import METADATA_KEY
 
 
 def to_proto(
-    model: ir.Model, manifest: str, weights: Sequence[ir.Value], external: Mapping[str, tuple[int, int]], file: str | None
+    model: ir.Model,
+    manifest: str,
+    weights: Sequence[ir.Value],
+    external: Mapping[str, tuple[int, int]],
+    file: str | None,
 ) -> onnx.ModelProto:
     """The model as protobuf, its weights in ``external`` given by offset into ``file``.
 
@@ -21,8 +25,9 @@ def to_proto(
     """
     kept = {}
     for value in weights:
-        if value.name in external and value.uses():
-            assert value.const_value is not None and file is not None
+        if value.name is not None and value.name in external and value.uses():
+            assert value.const_value is not None
+            assert file is not None
             kept[value] = value.const_value
             offset, length = external[value.name]
             value.const_value = ir.ExternalTensor(

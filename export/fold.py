@@ -81,7 +81,8 @@ def _slice(graph: ir.Graph, timestep: ir.Value, wanted: Sequence[ir.Value]) -> b
         opset_imports=dict(graph.opset_imports),
         name="timestep",
     )
-    return ir.serde.serialize_model(ir.Model(part, ir_version=10)).SerializeToString()
+    data: bytes = ir.serde.serialize_model(ir.Model(part, ir_version=10)).SerializeToString()
+    return data
 
 
 def _runner(model: bytes) -> Any:

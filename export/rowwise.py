@@ -12,18 +12,18 @@ import numpy as np
 import onnx_ir as ir
 
 _UNARY = frozenset(
-    "Abs Cast Ceil Clip Cos Elu Erf Exp Floor Gelu HardSigmoid HardSwish Identity LeakyRelu Log Mish Neg Not Reciprocal "
-    "Relu Round Selu Sigmoid Sign Sin Softplus Softsign Sqrt Tanh".split()
+    "Abs Cast Ceil Clip Cos Elu Erf Exp Floor Gelu HardSigmoid HardSwish Identity LeakyRelu Log Mish Neg Not "
+    "Reciprocal Relu Round Selu Sigmoid Sign Sin Softplus Softsign Sqrt Tanh".split()
 )
 _BROADCAST = frozenset("Add Sub Mul Div Pow Max Min Mean Sum Where Equal Greater Less And Or PRelu".split())
 
 
-def can_stack(node: ir.Node, stacked: Sequence[bool], rows: int) -> bool:
+def can_stack(node: ir.Node, stacked: Sequence[bool], rows: int | ir.SymbolicDim) -> bool:
     """Whether ``node`` may run on the rows of all sites at once.
 
     Args:
         stacked: per input, whether it would be stacked (it has a row axis) rather than shared by all sites.
-        rows: rows of one site, the length of axis 0.
+        rows: rows of one site, the length of axis 0; may be symbolic.
     """
     rule = _RULES.get(node.op_type) if node.domain == "" else None
     if rule is None or not stacked or not any(stacked):
@@ -33,7 +33,7 @@ def can_stack(node: ir.Node, stacked: Sequence[bool], rows: int) -> bool:
     return rule(node, stacked)
 
 
-def has_rows(value: ir.Value, rows: int) -> bool:
+def has_rows(value: ir.Value, rows: int | ir.SymbolicDim) -> bool:
     """Whether axis 0 of ``value`` is as long as the batch."""
     return value.shape is not None and len(value.shape) > 0 and value.shape[0] == rows
 

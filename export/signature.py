@@ -76,7 +76,8 @@ def signature(
     if len(shape) < 2 or any(isinstance(n, bool) or not isinstance(n, int) or n < 1 for n in shape):
         raise ExportError(f"sample_shape={shape} is not allowed; give (B, ...) of positive whole numbers")
     if declared is not None and shape[1:] != declared:
-        raise ExportError(f"sample_shape={shape} contradicts the model, which takes (B, {', '.join(map(str, declared))})")
+        takes = ", ".join(map(str, declared))
+        raise ExportError(f"sample_shape={shape} contradicts the model, which takes (B, {takes})")
     rows = _batch(batch, shape[0])
     given = dict(conditions or {})
     for c in sampler.spec.conditions:
@@ -91,7 +92,7 @@ def signature(
     if slices:
         text = "unit normal, one slice per draw in step order"
         inputs.append(Tensor("step_noise", "float32", (slices, axis, *shape[1:]), "step_noise", text))
-    inputs += [_condition(name, name, "condition", examples[name], sampler.spec.condition(name), axis) for name in names]
+    inputs += [_condition(n, n, "condition", examples[n], sampler.spec.condition(n), axis) for n in names]
     for name in sampler.condition_inputs(names)[len(names) :]:
         if name == SCALE:
             text = "classifier-free guidance scale; 1 is the conditional prediction alone"

@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -143,7 +144,9 @@ class _Specialiser:
 
     def _per_site(self, value: ir.Value, array: Array, folded: set[ir.Node]) -> ir.Value:
         constant = self.b.constant(self._narrowed(value, array, folded))
-        if isinstance(self.rows, int) or not rowwise.has_rows(value, self.rows) or self._readers_broadcast(value, folded):
+        if isinstance(self.rows, int) or not rowwise.has_rows(value, self.rows):
+            return constant
+        if self._readers_broadcast(value, folded):
             return constant
         return self._expanded(constant, array.ndim)
 
@@ -271,4 +274,4 @@ def _bytes(value: ir.Value) -> int:
     shape = value.shape
     if shape is None or value.dtype is None or not all(isinstance(n, int) for n in shape):
         return 0
-    return int(np.prod([int(n) for n in shape])) * value.dtype.itemsize  # type: ignore[arg-type]
+    return int(math.prod(int(n) for n in shape if isinstance(n, int)) * value.dtype.itemsize)

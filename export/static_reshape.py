@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import onnx_ir as ir
 
@@ -52,11 +54,10 @@ def _copying_rows(data: ir.Value, target: tuple[int, ...] | None) -> tuple[int, 
     shape = data.shape
     if shape is None or not len(shape) or isinstance(shape[0], int):
         return None
-    sizes = shape[1:]
-    if not all(isinstance(n, int) for n in sizes):
+    sizes = [n for n in shape[1:] if isinstance(n, int)]
+    if len(sizes) < len(shape) - 1:
         return None
-    same = np.prod([int(n) for n in sizes]) == np.prod(target[1:])  # type: ignore[call-overload]
-    return (0, *target[1:]) if same else None
+    return (0, *target[1:]) if math.prod(sizes) == math.prod(target[1:]) else None
 
 
 def _constant(graph: ir.Graph, target: tuple[int, ...]) -> ir.Value:

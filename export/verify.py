@@ -29,7 +29,9 @@ class Verification:
     rows: int
 
 
-def verify(path: Path, sampler: Sampler, sig: Signature, *, seed: int = 0, tolerance: float = TOLERANCE) -> Verification:
+def verify(
+    path: Path, sampler: Sampler, sig: Signature, *, seed: int = 0, tolerance: float = TOLERANCE
+) -> Verification:
     """Compare the graph at ``path`` with ``sampler`` on noise drawn from ``seed``.
 
     Raises:
@@ -40,7 +42,7 @@ def verify(path: Path, sampler: Sampler, sig: Signature, *, seed: int = 0, toler
     expected = run_eager(sampler, inputs)
     found = run_graph(path, inputs)
     if not np.isfinite(expected).all():
-        raise VerificationError("the eager sampler gives NaN or infinity on unit noise; check the model's weights and range")
+        raise VerificationError("the eager sampler gives NaN or infinity on unit noise; check the model's weights")
     if not np.isfinite(found).all():
         raise VerificationError(f"{path.name} gives NaN or infinity where the eager sampler does not; please report it")
     error = float(np.abs(found - expected).max() / max(float(np.abs(expected).max()), 1e-30))

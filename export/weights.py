@@ -54,7 +54,8 @@ def layout(weights: Sequence[ir.Value]) -> dict[str, tuple[int, int]]:
     offsets: dict[str, tuple[int, int]] = {}
     position = 0
     for value in weights:
-        assert value.const_value is not None and value.name is not None
+        assert value.const_value is not None
+        assert value.name is not None
         if value.const_value.nbytes < SMALL:
             continue
         position = -(-position // _ALIGNMENT) * _ALIGNMENT

@@ -60,7 +60,9 @@ class Guidance:
         """Guided conditions without a declared null value: each gets an input ``negative_<name>``."""
         return [n for n in self.names(conditions) if (c := spec.condition(n)) is None or c.null is None]
 
-    def rows(self, conditions: Mapping[str, torch.Tensor], guided: list[str], spec: ModelSpec) -> dict[str, torch.Tensor]:
+    def rows(
+        self, conditions: Mapping[str, torch.Tensor], guided: list[str], spec: ModelSpec
+    ) -> dict[str, torch.Tensor]:
         """Conditions of 2B rows: unconditional first, then conditional."""
         rows: dict[str, torch.Tensor] = {}
         for name, value in conditions.items():

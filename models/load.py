@@ -52,12 +52,14 @@ def _factory(source: str, target: str) -> Callable[[], Any]:
     try:
         module = import_module(module_name)
     except Exception as error:
-        raise OptionError(f"model={source!r}: module {module_name!r} cannot be imported ({_one_line(error)})") from error
+        reason = _one_line(error)
+        raise OptionError(f"model={source!r}: module {module_name!r} cannot be imported ({reason})") from error
     factory = getattr(module, name, None)
     if not callable(factory):
         known = [n for n, v in vars(module).items() if callable(v) and not n.startswith("_")]
         raise OptionError(
-            f"model={source!r}: {module_name} has no function {name!r}{suggest(name, known)}; give package.module:factory"
+            f"model={source!r}: {module_name} has no function {name!r}{suggest(name, known)}; "
+            "give package.module:factory"
         )
     made: Callable[[], Any] = factory
     return made
