@@ -73,7 +73,10 @@ def _run(arguments: list[str]) -> int:
             raise
         print(f'error: the command line needs {error.name}; pip install "samplegraph[cli]"', file=sys.stderr)
         return FAILED
-    code = app(arguments, prog_name="samplegraph", standalone_mode=False)
+    try:
+        code = app(arguments, prog_name="samplegraph", standalone_mode=False)
+    except SystemExit:  # how typer takes a closed pipe
+        return BROKEN_PIPE
     return code if isinstance(code, int) else 0
 
 

@@ -163,6 +163,24 @@ def test_the_engine_describes_itself(toy: Toy) -> None:
     assert Engine(engine.path, providers=[("CPUExecutionProvider", {})]).providers == engine.providers
 
 
+def test_what_reaches_onnx_runtime_has_the_dtypes_and_ranks_of_the_manifest(toy: Toy) -> None:
+    engine = Engine(toy(batch=2, slices=1))
+    seen: dict[str, np.ndarray] = {}
+
+    class Session:
+        def run(self, names: list[str], feed: dict[str, np.ndarray]) -> list[np.ndarray]:
+            seen.update(feed)
+            return [feed["noise"]]
+
+    engine._session._session = Session()
+    engine(seed=0, class_labels=[1, 2, 3])
+    assert list(seen) == [t.name for t in engine.inputs]
+    for tensor in engine.inputs:
+        assert seen[tensor.name].shape == tensor.shape
+        assert seen[tensor.name].dtype == tensor.dtype
+        assert seen[tensor.name].flags.c_contiguous
+
+
 def test_the_callers_arrays_are_left_alone(toy: Toy) -> None:
     noise = np.asfortranarray(np.random.default_rng(0).normal(size=(3, *SHAPE)).astype(np.float32))
     labels = np.array([1, 2, 3])

@@ -70,7 +70,7 @@ CASES: list[tuple[dict[str, Any], list[str]]] = [
     ({**OK, "step_noise": STEPS}, ["seed=0 and step_noise are both given"]),
     ({"noise": NOISE, "class_labels": 1}, ["step_noise is missing", "(2, M, 1, 4, 4)"]),
     ({"step_noise": STEPS, "class_labels": 1}, ["seed is missing"]),
-    ({**OWN, "noise": NOISE[:2]}, ["noise has 2 rows", "step_noise has 3 rows"]),
+    ({**OWN, "noise": NOISE[:2]}, ["step_noise has 3 rows", "noise has 2 rows"]),
     ({**OWN, "noise": NOISE[0]}, ["noise has shape (1, 4, 4)", "(M, 1, 4, 4)"]),
     ({**OWN, "noise": NOISE[..., :3]}, ["noise has shape (3, 1, 4, 3)"]),
     ({**OWN, "noise": NOISE.astype(str)}, ["noise of shape (3, 1, 4, 4) is text"]),
@@ -91,6 +91,7 @@ def test_bad_argument(toy: Toy, batch: int | str, arguments: dict[str, Any], wor
     text = str(caught.value)
     assert "\n" not in text
     assert len(text) < 300
+    assert text.startswith(words[0])
     for word in words:
         assert word in text
 

@@ -55,7 +55,7 @@ def test_every_truncation_is_refused(toy: Toy) -> None:
     whole = path.read_bytes()
     for cut in range(0, len(whole), 37):
         path.write_bytes(whole[:cut])
-        refused(lambda: Engine(path), str(path))
+        refused(lambda: Engine(path), str(path), "truncated or not an ONNX file")
 
 
 @pytest.mark.parametrize(
@@ -142,6 +142,11 @@ def test_a_manifest_of_another_graph(toy: Toy, other: dict[str, object], word: s
     manifest = read_manifest(toy("other.onnx", **other))
     path = with_manifest(toy(), lambda _: manifest)
     refused(lambda: Engine(path), word, "export the file again")
+
+
+def test_a_manifest_of_another_output(toy: Toy) -> None:
+    path = with_manifest(toy(), lambda m: replace(m, outputs=(replace(m.outputs[0], name="image"),)))
+    refused(lambda: Engine(path), "image is tensor(float)", "in the graph it is not there")
 
 
 def test_bfloat16_at_the_edge(toy: Toy) -> None:
