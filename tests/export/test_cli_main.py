@@ -181,14 +181,22 @@ sys.exit(main(sys.argv[1:], program="samplegraph"))
     assert sorted(p.name for p in tmp_path.iterdir()) == ["toy-ddim-3.onnx", "x.png"]
 
 
-def test_a_closed_pipe_is_no_error(toy: Callable[..., Path]) -> None:
+PRINT = """
+import sys
+from samplegraph.export.cli import main
+sys.modules[main.__module__]._run = lambda arguments: print("text")
+sys.exit(main(sys.argv[1:], program="samplegraph"))
+"""
+
+
+@pytest.mark.parametrize("program", [[SCRIPTS / "samplegraph"], [sys.executable, "-c", PRINT]])
+def test_a_closed_pipe_is_no_error(toy: Callable[..., Path], program: list[str | Path]) -> None:
     reader, writer = os.pipe()
     os.close(reader)
-    command = [SCRIPTS / "samplegraph", "inspect", toy(), "--json"]
-    done = subprocess.run([str(c) for c in command], stdout=writer, stderr=subprocess.PIPE, text=True, timeout=60)
+    command = [*map(str, program), "inspect", str(toy()), "--json"]
+    done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True, timeout=60)
     os.close(writer)
-    assert done.stderr == ""
-    assert done.returncode == 141
+    assert (done.returncode, done.stderr) == (141, "")
 
 
 def test_the_command_line_names_its_extra_where_typer_is_missing() -> None:
