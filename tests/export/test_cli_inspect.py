@@ -41,9 +41,7 @@ def test_it_shows_the_manifest_and_a_row_per_step(toy: Toy, capsys: pytest.Captu
     ]
 
 
-def test_steps_with_two_evaluations_and_with_none(
-    toy: Toy, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_steps_with_two_evaluations_and_with_none(toy: Toy, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     manifest = read_manifest(toy())
     one = Evaluation(0, 900.0, 0.5, 0.8, 1.0)
     tables = replace(manifest.tables, evaluations=(one, replace(one, timestep=600.0), replace(one, step=2)))
@@ -63,9 +61,7 @@ def test_json_is_the_manifest_and_nothing_else(toy: Toy, capsys: pytest.CaptureF
     assert json.loads(out)["name"] == "toy-ddim-3"
 
 
-def test_external_weights_are_shown_or_missed(
-    toy: Toy, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_external_weights_are_shown_or_missed(toy: Toy, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     manifest = read_manifest(toy())
     sidecar = tmp_path / "x.onnx.json"
     sidecar.write_text(replace(manifest, weights=replace(manifest.weights, file="w.bin")).to_json())
@@ -104,9 +100,7 @@ def test_plot_of_wide_sigmas(toy: Toy, tmp_path: Path) -> None:
     assert inspect(sidecar, "--plot", tmp_path / "x.svg") == 0
 
 
-@pytest.mark.parametrize(
-    ("plot", "word"), [("x.jpg", ".svg or .png or .pdf"), ("no/such", "ends in nothing")]
-)
+@pytest.mark.parametrize(("plot", "word"), [("x.jpg", ".svg or .png or .pdf"), ("no/such", "ends in nothing")])
 def test_plots_that_cannot_be_written(
     toy: Toy, tmp_path: Path, plot: str, word: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

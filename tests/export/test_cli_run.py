@@ -82,9 +82,7 @@ def test_noise_and_conditions_from_files(toy: Toy) -> None:
         ((8,), "toy.npy", ""),
     ],
 )
-def test_the_default_output_is_named_after_the_file(
-    toy: Toy, shape: tuple[int, ...], name: str, mode: str
-) -> None:
+def test_the_default_output_is_named_after_the_file(toy: Toy, shape: tuple[int, ...], name: str, mode: str) -> None:
     assert run(toy("toy.onnx", shape=shape, conditions=())) == 0
     assert Path(name).is_file()
     if mode:
@@ -117,9 +115,7 @@ print(main(["run", path, "--set", "class_labels=0,1", "-o", "x.png"]), main(["in
       main(["inspect", path, "--plot", "x.svg"]),
       "samplegraph.schedulers" in sys.modules, "samplegraph.models" in sys.modules, main(["list"]))
 """
-    done = subprocess.run(
-        [sys.executable, "-c", code, str(toy())], capture_output=True, text=True, timeout=120
-    )
+    done = subprocess.run([sys.executable, "-c", code, str(toy())], capture_output=True, text=True, timeout=120)
     assert done.stdout.splitlines()[-1] == "0 0 2 False False 2", done.stderr
     assert Path("x.png").is_file()
     lines = done.stderr.splitlines()

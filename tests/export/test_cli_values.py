@@ -44,9 +44,7 @@ def test_values(text: str, value: Any) -> None:
     assert type(parsed) is type(value)
 
 
-@pytest.mark.parametrize(
-    ("text", "word"), [("", "has no value"), ("[1,", "is not JSON"), ("1,,2", "empty entry")]
-)
+@pytest.mark.parametrize(("text", "word"), [("", "has no value"), ("[1,", "is not JSON"), ("1,,2", "empty entry")])
 def test_values_that_cannot_be_read(text: str, word: str) -> None:
     with pytest.raises(InputError, match=word):
         parse_value(text, "x")
