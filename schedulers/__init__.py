@@ -2,6 +2,7 @@
 
 from samplegraph.schedulers.affine import Affine
 from samplegraph.schedulers.base import Profile, Scheduler
+from samplegraph.schedulers.config import from_config, save_config
 from samplegraph.schedulers.errors import OptionError
 from samplegraph.schedulers.grid import Grid
 from samplegraph.schedulers.noise_schedule import NoiseSchedule
@@ -18,7 +19,9 @@ __all__ = [
     "Profile",
     "Scheduler",
     "create",
+    "from_config",
     "names",
     "option_defaults",
+    "save_config",
     "scheduler_class",
 ]

@@ -46,13 +46,17 @@ class Scheduler(nn.Module):
     float64 tables. ``order`` is that of the deterministic method (1 for stochastic first-order ones).
 
     Subclasses set ``grid_defaults`` and ``prediction_defaults`` (the options they take, with defaults), build
-    their tables in ``build_grid`` and take options of their own as keyword arguments.
+    their tables in ``build_grid`` and take options of their own as keyword arguments. ``diffusers_values`` names
+    options of which the diffusers class takes some values only, ``diffusers_aliases`` values that it reads as
+    others.
     """
 
     order: int = 1
     grid_defaults: ClassVar[Mapping[str, object]] = {}
     prediction_defaults: ClassVar[Mapping[str, object]] = {"prediction_type": None}
     diffusers_class: ClassVar[str | None] = None
+    diffusers_values: ClassVar[Mapping[str, tuple[object, ...]]] = {}
+    diffusers_aliases: ClassVar[Mapping[str, Mapping[str, str]]] = {}
     paper: ClassVar[str] = ""
 
     name: str = ""

@@ -9,7 +9,7 @@ from typing import ClassVar
 from samplegraph.schedulers.base import Denoise, Noise, Scheduler, State
 from samplegraph.schedulers.errors import flag, in_range
 from samplegraph.schedulers.grid import Grid
-from samplegraph.schedulers.options import SCHEDULE_DEFAULTS, GridOptions
+from samplegraph.schedulers.options import COMMON_BETAS, SCHEDULE_DEFAULTS, GridOptions
 from samplegraph.schedulers.prediction import THRESHOLD_DEFAULTS, PredictionOptions
 from samplegraph.schedulers.timestep_grid import strided_grid
 from samplegraph.schedulers.vector import X
@@ -28,6 +28,7 @@ class DDIM(Scheduler):
     """
 
     diffusers_class = "DDIMScheduler"
+    diffusers_values: ClassVar[Mapping[str, tuple[object, ...]]] = {"beta_schedule": COMMON_BETAS}
     paper = "arXiv:2010.02502"
     grid_defaults: ClassVar[Mapping[str, object]] = {
         **SCHEDULE_DEFAULTS,

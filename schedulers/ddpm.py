@@ -9,7 +9,7 @@ from typing import ClassVar
 from samplegraph.schedulers.base import Denoise, Noise, Scheduler, State
 from samplegraph.schedulers.errors import OptionError, one_of
 from samplegraph.schedulers.grid import Grid
-from samplegraph.schedulers.options import SCHEDULE_DEFAULTS, GridOptions
+from samplegraph.schedulers.options import COMMON_BETAS, SCHEDULE_DEFAULTS, GridOptions
 from samplegraph.schedulers.prediction import THRESHOLD_DEFAULTS, PredictionOptions
 from samplegraph.schedulers.timestep_grid import visited_grid
 from samplegraph.schedulers.vector import X
@@ -33,6 +33,9 @@ class DDPM(Scheduler):
     """
 
     diffusers_class = "DDPMScheduler"
+    diffusers_values: ClassVar[Mapping[str, tuple[object, ...]]] = {
+        "beta_schedule": (*COMMON_BETAS, "sigmoid", "laplace")
+    }
     paper = "arXiv:2006.11239"
     grid_defaults: ClassVar[Mapping[str, object]] = {
         **SCHEDULE_DEFAULTS,

@@ -9,7 +9,7 @@ from typing import ClassVar
 from samplegraph.schedulers.base import Denoise, Noise, Scheduler, State
 from samplegraph.schedulers.errors import OptionError, flag, one_of, whole
 from samplegraph.schedulers.grid import Grid
-from samplegraph.schedulers.options import SIGMA_DEFAULTS, GridOptions
+from samplegraph.schedulers.options import COMMON_BETAS, SIGMA_DEFAULTS, GridOptions
 from samplegraph.schedulers.phi import phi
 from samplegraph.schedulers.prediction import THRESHOLD_DEFAULTS, PredictionOptions
 from samplegraph.schedulers.sigma_grid import dpm_grid
@@ -35,6 +35,14 @@ class DPMMultistep(Scheduler):
     """
 
     diffusers_class = "DPMSolverMultistepScheduler"
+    diffusers_values: ClassVar[Mapping[str, tuple[object, ...]]] = {
+        "beta_schedule": COMMON_BETAS,
+        "respacing": ("karras", "exponential", "beta", "lu"),
+    }
+    diffusers_aliases: ClassVar[Mapping[str, Mapping[str, str]]] = {
+        "algorithm_type": {"deis": "dpmsolver++"},
+        "solver_type": {"logrho": "midpoint", "bh1": "midpoint", "bh2": "midpoint"},
+    }
     paper = "arXiv:2211.01095"
     grid_defaults: ClassVar[Mapping[str, object]] = {
         **SIGMA_DEFAULTS,

@@ -9,7 +9,7 @@ from typing import ClassVar
 from samplegraph.schedulers.base import Denoise, Noise, Scheduler, State
 from samplegraph.schedulers.errors import OptionError, in_range
 from samplegraph.schedulers.grid import Grid
-from samplegraph.schedulers.options import SIGMA_DEFAULTS, GridOptions
+from samplegraph.schedulers.options import COMMON_BETAS, SIGMA_DEFAULTS, GridOptions
 from samplegraph.schedulers.prediction import PredictionOptions
 from samplegraph.schedulers.sigma_grid import k_diffusion_grid
 from samplegraph.schedulers.vector import X
@@ -29,6 +29,11 @@ class Euler(Scheduler):
     """
 
     diffusers_class = "EulerDiscreteScheduler"
+    diffusers_values: ClassVar[Mapping[str, tuple[object, ...]]] = {
+        "beta_schedule": COMMON_BETAS,
+        "respacing": ("karras", "exponential", "beta"),
+    }
+    diffusers_aliases: ClassVar[Mapping[str, Mapping[str, str]]] = {"prediction_type": {"original_sample": "sample"}}
     paper = "arXiv:2206.00364"
     grid_defaults: ClassVar[Mapping[str, object]] = {
         **SIGMA_DEFAULTS,

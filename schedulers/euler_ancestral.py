@@ -8,7 +8,7 @@ from typing import ClassVar
 from samplegraph.schedulers.ancestral import ancestral
 from samplegraph.schedulers.base import Denoise, Noise, Scheduler, State
 from samplegraph.schedulers.grid import Grid
-from samplegraph.schedulers.options import SIGMA_DEFAULTS, GridOptions
+from samplegraph.schedulers.options import COMMON_BETAS, SIGMA_DEFAULTS, GridOptions
 from samplegraph.schedulers.sigma_grid import k_diffusion_grid
 from samplegraph.schedulers.vector import X
 
@@ -21,6 +21,11 @@ class EulerAncestral(Scheduler):
     """
 
     diffusers_class = "EulerAncestralDiscreteScheduler"
+    diffusers_values: ClassVar[Mapping[str, tuple[object, ...]]] = {
+        "beta_schedule": COMMON_BETAS,
+        "prediction_type": ("epsilon", "v_prediction"),
+        "respacing": (),
+    }
     paper = "arXiv:2206.00364"
     grid_defaults: ClassVar[Mapping[str, object]] = SIGMA_DEFAULTS
 

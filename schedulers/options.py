@@ -21,6 +21,8 @@ RESPACING_FLAGS = {
     "use_beta_sigmas": "beta",
     "use_lu_lambdas": "lu",
 }
+#: Noise schedules that every diffusers class with betas knows.
+COMMON_BETAS = ("linear", "scaled_linear", "squaredcos_cap_v2")
 FINAL_SIGMAS = ("zero", "sigma_min")
 
 _SCHEDULE_FIELDS = tuple(f.name for f in fields(NoiseSchedule))

@@ -12,6 +12,7 @@ from samplegraph.schedulers.errors import OptionError, suggest
 from samplegraph.schedulers.grid import step_count
 from samplegraph.schedulers.options import RESPACING_FLAGS, GridOptions, respacing_of
 from samplegraph.schedulers.prediction import PredictionOptions
+from samplegraph.schedulers.spacing import numbers
 
 #: name == file stem == command-line name -> class in that file. Adding a scheduler adds one line here.
 REGISTRY: Mapping[str, str] = {
@@ -22,6 +23,9 @@ REGISTRY: Mapping[str, str] = {
     "heun": "Heun",
     "dpm_multistep": "DPMMultistep",
 }
+
+#: Options that are sequences of numbers: lists, arrays and tensors become tuples of floats.
+_SEQUENCES = ("timesteps", "sigmas", "trained_betas")
 
 
 def names() -> tuple[str, ...]:
@@ -36,7 +40,9 @@ def scheduler_class(name: str) -> type[Scheduler]:
         OptionError: no such scheduler; the nearest name is suggested.
     """
     if name not in REGISTRY:
-        raise OptionError(f"scheduler={name!r} is not known; choose one of {', '.join(REGISTRY)}{suggest(name, REGISTRY)}")
+        raise OptionError(
+            f"scheduler={name!r} is not known; choose one of {', '.join(REGISTRY)}{suggest(name, REGISTRY)}"
+        )
     cls: type[Scheduler] = getattr(import_module(f"samplegraph.schedulers.{name}"), REGISTRY[name])
     return cls
 
@@ -76,8 +82,15 @@ def create(name: str, steps: int | None = None, **options: Any) -> Scheduler:
                 f"{suggest(key, defaults)}"
             )
     config = {**defaults, **given}
-    steps = step_count(steps, config.get("timesteps"), config.get("sigmas"))
-    grid = cls.build_grid(steps, GridOptions.of({k: config[k] for k in cls.grid_defaults}))
+    for key in _SEQUENCES:
+        if config.get(key) is not None:
+            config[key] = tuple(numbers(key, config[key]).tolist())
+    count = step_count(steps, config.get("timesteps"), config.get("sigmas"))
+    grid_options = GridOptions.of({k: config[k] for k in cls.grid_defaults})
+    last = grid_options.schedule.num_train_timesteps
+    if count > last and grid_options.sigmas is None:
+        raise OptionError(f"steps={count} is more than num_train_timesteps={last}; give at most {last}")
+    grid = cls.build_grid(count, grid_options)
     prediction = PredictionOptions(**{k: config[k] for k in cls.prediction_defaults})
     scheduler = cls(grid, prediction, **{k: config[k] for k in own_defaults(cls)})
     scheduler.name = name

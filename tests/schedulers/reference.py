@@ -7,9 +7,10 @@ from typing import Any
 
 import diffusers
 import torch
+from torch import nn
+
 from samplegraph.models import Sampler
 from samplegraph.schedulers import Scheduler
-from torch import nn
 
 SHAPE = (2, 3, 4, 4)
 
