@@ -1,0 +1,221 @@
+/**
+ * samplegraph: run a compiled diffusion sampler from C. One file in, samples out; no Python, no framework.
+ *
+ *     sg_engine* engine = NULL;
+ *     if (sg_engine_open("digits-ddim-25.onnx", NULL, &engine) != SG_OK) puts(sg_last_error());
+ *     sg_request request = SG_REQUEST_INIT;
+ *     request.seed_kind = SG_SEED_ONE;                              // noise as torch.randn draws it on the CPU
+ *     sg_sample(engine, &request, output, sizeof output);
+ *
+ * Errors. A function that can fail returns an sg_status; sg_last_error() then holds one line of text: what is
+ * wrong, its value, what is allowed, how to put it right. No exception leaves the library; it never aborts.
+ *
+ * Threads. sg_last_error is per thread. An sg_engine and an sg_manifest may be used by any number of threads at
+ * once; each concurrent sg_sample has buffers of its own. Opening and closing: as for any object, nobody else
+ * may use a handle while it is closed. An sg_stop may be requested and reset from any thread.
+ *
+ * Memory. After one call with as many samples (or sg_warm_up) sg_sample allocates nothing; the engine may.
+ *
+ * Structures begin with their size, so that a program keeps working with a newer library; set it with the
+ * SG_..._INIT macros. New fields are added at the end; a zero field means "default".
+ */
+#ifndef SAMPLEGRAPH_H
+#define SAMPLEGRAPH_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#if defined(_WIN32) && !defined(SG_STATIC)
+#ifdef SG_BUILDING
+#define SG_API __declspec(dllexport)
+#else
+#define SG_API __declspec(dllimport)
+#endif
+#elif defined(__GNUC__)
+#define SG_API __attribute__((visibility("default")))
+#else
+#define SG_API
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** Version of this interface; sg_abi_version() is that of the library at hand. Equal numbers fit. */
+#define SG_ABI_VERSION 1
+
+typedef enum sg_status {
+  SG_OK = 0,
+  SG_BAD_ARGUMENT = 1,  /**< an argument: name, dtype, shape, value, null pointer */
+  SG_BAD_FILE = 2,      /**< a graph, manifest or weights file: missing, damaged, foreign, from the future */
+  SG_NO_ENGINE = 3,     /**< ONNX Runtime or a provider is missing, too old, or does not start */
+  SG_ENGINE_FAILED = 4, /**< ONNX Runtime failed at running the graph */
+  SG_CANCELLED = 5,     /**< stopped by sg_stop_request or by the progress callback */
+  SG_NO_MEMORY = 6,
+  SG_INTERNAL = 7       /**< a defect of this library */
+} sg_status;
+
+typedef enum sg_dtype {
+  SG_FLOAT32 = 1, SG_FLOAT16, SG_BFLOAT16, SG_FLOAT64,
+  SG_INT64, SG_INT32, SG_INT16, SG_INT8,
+  SG_UINT64, SG_UINT32, SG_UINT16, SG_UINT8,
+  SG_BOOL               /**< one byte, 0 or 1 */
+} sg_dtype;
+
+typedef enum sg_role { SG_NOISE = 1, SG_STEP_NOISE, SG_CONDITION, SG_NEGATIVE, SG_GUIDANCE_SCALE, SG_OUTPUT } sg_role;
+
+/** SG_TORCH: the bits of torch.randn on the CPU. SG_PHILOX: counter-based; a row depends on nothing but its seed. */
+typedef enum sg_rng { SG_TORCH = 0, SG_PHILOX = 1 } sg_rng;
+
+/** SG_SEED_ONE: the noise of all samples is one draw, from `seed`. SG_SEED_EACH: sample m has the stream `seeds[m]`. */
+typedef enum sg_seed_kind { SG_SEED_NONE = 0, SG_SEED_ONE = 1, SG_SEED_EACH = 2 } sg_seed_kind;
+
+typedef struct sg_manifest sg_manifest; /**< what a compiled sampler is */
+typedef struct sg_engine sg_engine;     /**< a compiled sampler, loaded */
+typedef struct sg_stop sg_stop;         /**< a switch that stops calls */
+
+/** What the library is. */
+SG_API uint32_t sg_abi_version(void);
+SG_API const char* sg_version(void);
+/** One line about the last failure in this thread; "" if there was none. Valid until the next failure. */
+SG_API const char* sg_last_error(void);
+/** "float32" and so on; NULL for a number that is no sg_dtype. Bytes of one element; 0 for such a number. */
+SG_API const char* sg_dtype_name(int32_t dtype);
+SG_API size_t sg_dtype_size(int32_t dtype);
+
+/* ------------------------------------------------------------------------------------------------ manifest */
+
+typedef struct sg_info {
+  size_t struct_size;
+  const char *name, *layout, *model, *prediction_type, *scheduler;
+  int64_t steps, nfe;           /**< scheduler steps; denoiser evaluations */
+  int64_t batch;                /**< rows per call of the graph; -1 where any number goes */
+  int64_t slices;               /**< K, slices of step_noise; 0: none */
+  double init_noise_sigma;
+  const char* guidance_mode;    /**< none, baked or input */
+  double guidance_scale;        /**< baked or default scale; NaN: none */
+  const char* weights_file;     /**< beside the graph; NULL: embedded */
+  size_t input_count, output_count;
+} sg_info;
+#define SG_INFO_INIT { sizeof(sg_info), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+
+typedef struct sg_tensor_info {
+  size_t struct_size;
+  const char *name, *description;
+  int32_t dtype, role;          /**< sg_dtype, sg_role */
+  size_t rank;
+  const int64_t* shape;         /**< rank axes; -1: a symbolic one */
+  const char* const* axes;      /**< rank names of symbolic axes; NULL: a fixed one */
+  double default_value, minimum, maximum; /**< NaN: none */
+} sg_tensor_info;
+#define SG_TENSOR_INFO_INIT { sizeof(sg_tensor_info), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+
+/** Read the manifest of an .onnx file, or of its sidecar .json; needs no inference engine. */
+SG_API sg_status sg_manifest_open(const char* path, sg_manifest** manifest);
+SG_API void sg_manifest_close(sg_manifest* manifest);
+/** All pointers live as long as the manifest. */
+SG_API sg_status sg_manifest_info(const sg_manifest* manifest, sg_info* info);
+SG_API sg_status sg_manifest_input(const sg_manifest* manifest, size_t index, sg_tensor_info* info);
+SG_API sg_status sg_manifest_output(const sg_manifest* manifest, size_t index, sg_tensor_info* info);
+/** The manifest as it stands in the file; NULL for NULL. */
+SG_API const char* sg_manifest_json(const sg_manifest* manifest);
+
+/* -------------------------------------------------------------------------------------------------- engine */
+
+/** An execution provider of ONNX Runtime by its short or long name ("cuda", "TensorrtExecutionProvider"). */
+typedef struct sg_provider {
+  const char* name;
+  const char* const* keys;      /**< option_count options, such as "device_id" */
+  const char* const* values;
+  size_t option_count;
+} sg_provider;
+
+typedef struct sg_options {
+  size_t struct_size;
+  const char* onnxruntime;      /**< the library, or its folder; NULL: $SAMPLEGRAPH_ONNXRUNTIME, else the loader's path */
+  const sg_provider* providers; /**< in order of preference; the CPU always stands last */
+  size_t provider_count;
+  int32_t threads;              /**< threads within an operator; 0: one per core */
+  int32_t inter_op_threads;     /**< 0: operators run one after another */
+  const char* affinity;         /**< ONNX Runtime's intra_op_thread_affinities, such as "2;3"; NULL: free */
+  int32_t no_spinning;          /**< 1: waiting threads sleep; frees cores for others, costs latency */
+  const char* const* config_keys; /**< config_count further session settings of ONNX Runtime */
+  const char* const* config_values;
+  size_t config_count;
+} sg_options;
+#define SG_OPTIONS_INIT { sizeof(sg_options), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+
+/** Load `path`. `options` may be NULL. The weights file, if any, lies beside the graph. */
+SG_API sg_status sg_engine_open(const char* path, const sg_options* options, sg_engine** engine);
+SG_API void sg_engine_close(sg_engine* engine);
+/** Borrowed: lives as long as the engine. NULL for NULL. */
+SG_API const sg_manifest* sg_engine_manifest(const sg_engine* engine);
+/** Providers in use, such as "cuda,cpu"; ONNX Runtime's version, such as "1.21.0". NULL for NULL. */
+SG_API const char* sg_engine_providers(const sg_engine* engine);
+SG_API const char* sg_engine_library_version(const sg_engine* engine);
+
+/** One input: C order, host memory, the caller's until the call returns. */
+typedef struct sg_array {
+  const char* name;             /**< "noise", "step_noise", or an input of the graph */
+  const void* data;
+  const int64_t* shape;         /**< rank axes; a condition may leave out its row axis, or have one row for all */
+  size_t rank;
+  int32_t dtype;                /**< whole numbers do for floats; for whole numbers, floats do not */
+  int32_t reserved;             /**< 0 */
+} sg_array;
+
+/** Called after each call of the graph; a value other than 0 stops. Must not throw. */
+typedef int (*sg_progress)(void* data, int64_t done, int64_t total);
+
+typedef struct sg_request {
+  size_t struct_size;
+  int32_t rng;                  /**< sg_rng */
+  int32_t seed_kind;            /**< sg_seed_kind; SG_SEED_NONE: the inputs hold "noise" */
+  uint64_t seed;
+  const uint64_t* seeds;
+  size_t seed_count;
+  int64_t samples;              /**< M; 0: as many as seeds, noise and conditions have rows, at least 1 */
+  const sg_array* inputs;
+  size_t input_count;
+  sg_progress progress;         /**< or NULL */
+  void* progress_data;
+  sg_stop* stop;                /**< or NULL */
+} sg_request;
+#define SG_REQUEST_INIT { sizeof(sg_request), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+
+/** M, the number of samples that `request` asks for; checks it as sg_sample does. */
+SG_API sg_status sg_count(const sg_engine* engine, const sg_request* request, int64_t* samples);
+/**
+ * Draw M samples into `output`, shape (M, ...) of output 0 of the manifest, C order.
+ *
+ * A graph of static batch B is called ceil(M / B) times, the last call padded. `bytes` is the size of
+ * `output`: at least M samples. On an error `output` is not defined.
+ */
+SG_API sg_status sg_sample(sg_engine* engine, const sg_request* request, void* output, size_t bytes);
+/**
+ * Make `contexts` concurrent calls of such a request free of allocation, and run each once.
+ * `request` NULL: one batch with seed 0 and every condition at its default, else its minimum, else 0.
+ */
+SG_API sg_status sg_warm_up(sg_engine* engine, const sg_request* request, int32_t contexts);
+
+/** A switch for requests to this engine, of one call or of several at once. */
+SG_API sg_status sg_stop_create(sg_engine* engine, sg_stop** stop);
+SG_API void sg_stop_destroy(sg_stop* stop);
+/** Calls that hold it, now or later, return SG_CANCELLED soon; until sg_stop_reset. */
+SG_API void sg_stop_request(sg_stop* stop);
+SG_API void sg_stop_reset(sg_stop* stop);
+
+/* --------------------------------------------------------------------------------------------------- noise */
+
+/**
+ * The noise of M samples alone: `noise` (M, shape...) and `step_noise` (slices, M, shape...), SG_FLOAT32 or
+ * SG_FLOAT16. `seeds` holds one seed for SG_SEED_ONE, M for SG_SEED_EACH. `step_noise` may be NULL for 0 slices.
+ */
+SG_API sg_status sg_draw_noise(int32_t rng, int32_t seed_kind, const uint64_t* seeds, int64_t samples,
+                               const int64_t* shape, size_t rank, int64_t slices, int32_t dtype,
+                               void* noise, void* step_noise);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

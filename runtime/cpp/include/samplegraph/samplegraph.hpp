@@ -1,0 +1,329 @@
+/**
+ * samplegraph for C++17: objects and exceptions over the C interface, header only.
+ *
+ *     samplegraph::Engine engine("digits-ddim-25.onnx");
+ *     auto image = engine.sample(samplegraph::Request().seed(0).set("class_labels", {3, 1, 4}));
+ *     const float* pixels = image.data<float>();                        // (3, 1, 16, 16)
+ *
+ * Every function throws samplegraph::Error, whose what() is one line and whose code() is the sg_status.
+ * Threads: as the C interface says; an Engine may be used by several threads at once, a Request by one.
+ */
+#ifndef SAMPLEGRAPH_HPP
+#define SAMPLEGRAPH_HPP
+
+#include <cstdint>
+#include <cstring>
+#include <deque>
+#include <exception>
+#include <functional>
+#include <initializer_list>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include "samplegraph/samplegraph.h"
+
+namespace samplegraph {
+
+class Error : public std::runtime_error {
+ public:
+  explicit Error(sg_status code) : std::runtime_error(sg_last_error()), code_(code) {}
+  Error(sg_status code, const std::string& text) : std::runtime_error(text), code_(code) {}
+  sg_status code() const noexcept { return code_; }
+
+ private:
+  sg_status code_;
+};
+
+inline void check(sg_status status) {
+  if (status != SG_OK) throw Error(status);
+}
+
+/** The sg_dtype of a C++ type. */
+template <class T>
+constexpr sg_dtype dtype_of() {
+  if constexpr (std::is_same_v<T, bool>) return SG_BOOL;
+  else if constexpr (std::is_same_v<T, float>) return SG_FLOAT32;
+  else if constexpr (std::is_same_v<T, double>) return SG_FLOAT64;
+  else {
+    static_assert(std::is_integral_v<T>, "a type of which samplegraph has no tensors");
+    constexpr bool s = std::is_signed_v<T>;
+    return sizeof(T) == 8 ? (s ? SG_INT64 : SG_UINT64) : sizeof(T) == 4 ? (s ? SG_INT32 : SG_UINT32)
+         : sizeof(T) == 2 ? (s ? SG_INT16 : SG_UINT16) : (s ? SG_INT8 : SG_UINT8);
+  }
+}
+
+/** A tensor that owns its memory: C order. */
+class Array {
+ public:
+  Array(sg_dtype dtype, std::vector<std::int64_t> shape)
+      : dtype_(dtype), shape_(std::move(shape)), bytes_(size() * sg_dtype_size(dtype)) {}
+  sg_dtype dtype() const { return dtype_; }
+  const std::vector<std::int64_t>& shape() const { return shape_; }
+  /** The number of elements. */
+  std::size_t size() const {
+    std::size_t count = 1;
+    for (const std::int64_t axis : shape_) count *= static_cast<std::size_t>(axis);
+    return count;
+  }
+  std::vector<char>& bytes() { return bytes_; }
+  const std::vector<char>& bytes() const { return bytes_; }
+  /** The elements; Error where they are of another type. float16 is read as std::uint16_t through bytes(). */
+  template <class T>
+  const T* data() const {
+    if (dtype_of<T>() != dtype_) {
+      throw Error(SG_BAD_ARGUMENT, std::string("this array is ") + sg_dtype_name(dtype_) + ", not " + sg_dtype_name(dtype_of<T>()));
+    }
+    return reinterpret_cast<const T*>(bytes_.data());
+  }
+
+ private:
+  sg_dtype dtype_;
+  std::vector<std::int64_t> shape_;
+  std::vector<char> bytes_;
+};
+
+class Engine;
+
+/** A switch that stops the calls it is given to, from any thread. */
+class Stop {
+ public:
+  explicit Stop(Engine& engine);
+  void request() { sg_stop_request(stop_.get()); }
+  void reset() { sg_stop_reset(stop_.get()); }
+  sg_stop* get() const { return stop_.get(); }
+
+ private:
+  struct Destroy {
+    void operator()(sg_stop* stop) const { sg_stop_destroy(stop); }
+  };
+  std::unique_ptr<sg_stop, Destroy> stop_;
+};
+
+/** What to draw. Every function returns the request itself, so that calls can be chained; reuse it freely. */
+class Request {
+ public:
+  /** One seed: the noise of all samples is one draw. */
+  Request& seed(std::uint64_t seed) {
+    fields_.seed_kind = SG_SEED_ONE;
+    fields_.seed = seed;
+    return *this;
+  }
+  /** One seed per sample. */
+  Request& seeds(std::vector<std::uint64_t> seeds) {
+    fields_.seed_kind = SG_SEED_EACH;
+    seeds_ = std::move(seeds);
+    return *this;
+  }
+  Request& samples(std::int64_t samples) {
+    fields_.samples = samples;
+    return *this;
+  }
+  Request& rng(sg_rng rng) {
+    fields_.rng = rng;
+    return *this;
+  }
+  Request& stop(const Stop& stop) {
+    fields_.stop = stop.get();
+    return *this;
+  }
+  /** Called as progress(done, total) after each call of the graph; what it throws, Engine::sample throws. */
+  Request& progress(std::function<void(std::int64_t, std::int64_t)> progress) {
+    progress_ = std::move(progress);
+    return *this;
+  }
+  /** One number. */
+  template <class T, class = std::enable_if_t<std::is_arithmetic_v<T>>>
+  Request& set(const std::string& name, T value) {
+    return copy(name, &value, {}, 1);
+  }
+  /** One value per sample. */
+  template <class T>
+  Request& set(const std::string& name, std::initializer_list<T> values) {
+    return copy(name, values.begin(), {static_cast<std::int64_t>(values.size())}, values.size());
+  }
+  template <class T>
+  Request& set(const std::string& name, const std::vector<T>& values) {
+    return copy(name, values.data(), {static_cast<std::int64_t>(values.size())}, values.size());
+  }
+  /** An array of any shape, copied. */
+  template <class T>
+  Request& set(const std::string& name, const T* values, std::vector<std::int64_t> shape) {
+    std::size_t count = 1;
+    for (const std::int64_t axis : shape) count *= static_cast<std::size_t>(axis < 0 ? 0 : axis);
+    return copy(name, values, std::move(shape), count);
+  }
+  /** An array that stays the caller's and is read in each call: nothing is copied. */
+  Request& view(const std::string& name, const void* values, std::vector<std::int64_t> shape, sg_dtype dtype) {
+    Input& input = named(name);
+    input.shape = std::move(shape);
+    input.values.clear();
+    input.viewed = values;
+    input.dtype = dtype;
+    return *this;
+  }
+
+ private:
+  friend class Engine;
+  struct Input {
+    std::string name;
+    std::vector<std::int64_t> shape;
+    std::vector<char> values;
+    const void* viewed = nullptr;
+    sg_dtype dtype = SG_FLOAT32;
+  };
+
+  Input& named(const std::string& name) {
+    for (Input& each : inputs_) {
+      if (each.name == name) return each;
+    }
+    inputs_.push_back({name, {}, {}, nullptr, SG_FLOAT32});
+    return inputs_.back();
+  }
+
+  template <class T>
+  Request& copy(const std::string& name, const T* values, std::vector<std::int64_t> shape, std::size_t count) {
+    Input& input = named(name);
+    input.shape = std::move(shape);
+    input.values.resize(count * sizeof(T));
+    if (count > 0) std::memcpy(input.values.data(), values, count * sizeof(T));
+    input.viewed = nullptr;
+    input.dtype = dtype_of<T>();
+    return *this;
+  }
+
+  static int report(void* self, std::int64_t done, std::int64_t total) {
+    Request& request = *static_cast<Request*>(self);
+    try {
+      request.progress_(done, total);
+      return 0;
+    } catch (...) {
+      request.thrown_ = std::current_exception();
+      return 1;
+    }
+  }
+
+  /** The C structure; refers to this object. */
+  const sg_request* fields() {
+    arrays_.clear();
+    for (const Input& each : inputs_) {
+      const void* data = each.viewed != nullptr ? each.viewed : each.values.data();
+      arrays_.push_back({each.name.c_str(), data, each.shape.data(), each.shape.size(), each.dtype, 0});
+    }
+    fields_.inputs = arrays_.data();
+    fields_.input_count = arrays_.size();
+    fields_.seeds = seeds_.data();
+    fields_.seed_count = seeds_.size();
+    fields_.progress = progress_ ? &report : nullptr;
+    fields_.progress_data = this;
+    thrown_ = nullptr;
+    return &fields_;
+  }
+
+  sg_request fields_ = SG_REQUEST_INIT;
+  std::vector<std::uint64_t> seeds_;
+  std::deque<Input> inputs_;
+  std::vector<sg_array> arrays_;
+  std::function<void(std::int64_t, std::int64_t)> progress_;
+  std::exception_ptr thrown_;
+};
+
+/** How an engine is loaded; see sg_options. */
+struct Options {
+  std::string onnxruntime;
+  std::vector<std::string> providers;
+  int threads = 0;
+  int inter_op_threads = 0;
+  std::string affinity;
+  bool spinning = true;
+};
+
+/** A compiled sampler, loaded. */
+class Engine {
+ public:
+  explicit Engine(const std::string& path, const Options& options = {}) {
+    std::vector<sg_provider> providers;
+    for (const std::string& name : options.providers) providers.push_back({name.c_str(), nullptr, nullptr, 0});
+    sg_options fields = SG_OPTIONS_INIT;
+    fields.onnxruntime = options.onnxruntime.empty() ? nullptr : options.onnxruntime.c_str();
+    fields.providers = providers.data();
+    fields.provider_count = providers.size();
+    fields.threads = options.threads;
+    fields.inter_op_threads = options.inter_op_threads;
+    fields.affinity = options.affinity.empty() ? nullptr : options.affinity.c_str();
+    fields.no_spinning = options.spinning ? 0 : 1;
+    open(path, fields);
+  }
+  Engine(const std::string& path, const sg_options& options) { open(path, options); }
+
+  /** Draw: an array (M, ...). */
+  Array sample(Request& request) {
+    std::int64_t samples = 0;
+    finish(request, sg_count(get(), request.fields(), &samples));
+    const sg_tensor_info info = output();
+    std::vector<std::int64_t> shape(info.shape, info.shape + info.rank);
+    shape[0] = samples;
+    Array out(static_cast<sg_dtype>(info.dtype), std::move(shape));
+    sample_into(request, out.bytes().data(), out.bytes().size());
+    return out;
+  }
+  Array sample(Request&& request) { return sample(request); }
+  /** Draw into memory of the caller: after a warm-up call nothing is allocated. */
+  void sample_into(Request& request, void* output, std::size_t bytes) {
+    finish(request, sg_sample(get(), request.fields(), output, bytes));
+  }
+
+  /** Make `contexts` concurrent calls free of allocation, and run each once. */
+  void warm_up(int contexts = 1) { check(sg_warm_up(get(), nullptr, contexts)); }
+  void warm_up(Request& request, int contexts = 1) { finish(request, sg_warm_up(get(), request.fields(), contexts)); }
+
+  sg_info info() const {
+    sg_info out = SG_INFO_INIT;
+    check(sg_manifest_info(sg_engine_manifest(get()), &out));
+    return out;
+  }
+  sg_tensor_info input(std::size_t index) const {
+    sg_tensor_info out = SG_TENSOR_INFO_INIT;
+    check(sg_manifest_input(sg_engine_manifest(get()), index, &out));
+    return out;
+  }
+  sg_tensor_info output(std::size_t index = 0) const {
+    sg_tensor_info out = SG_TENSOR_INFO_INIT;
+    check(sg_manifest_output(sg_engine_manifest(get()), index, &out));
+    return out;
+  }
+  std::string providers() const { return sg_engine_providers(get()); }
+  std::string library_version() const { return sg_engine_library_version(get()); }
+  std::string manifest() const { return sg_manifest_json(sg_engine_manifest(get())); }
+  sg_engine* get() const { return engine_.get(); }
+
+ private:
+  struct Close {
+    void operator()(sg_engine* engine) const { sg_engine_close(engine); }
+  };
+
+  void open(const std::string& path, const sg_options& options) {
+    sg_engine* engine = nullptr;
+    check(sg_engine_open(path.c_str(), &options, &engine));
+    engine_.reset(engine);
+  }
+
+  static void finish(Request& request, sg_status status) {
+    if (request.thrown_) std::rethrow_exception(std::exchange(request.thrown_, nullptr));
+    check(status);
+  }
+
+  std::unique_ptr<sg_engine, Close> engine_;
+};
+
+inline Stop::Stop(Engine& engine) {
+  sg_stop* stop = nullptr;
+  check(sg_stop_create(engine.get(), &stop));
+  stop_.reset(stop);
+}
+
+}  // namespace samplegraph
+#endif

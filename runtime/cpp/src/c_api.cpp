@@ -1,0 +1,223 @@
+/** The C interface over the engine: null pointers, structures of other versions, exceptions stop here. */
+#include <limits>
+#include <memory>
+
+#include "default_request.hpp"
+#include "dtype.hpp"
+#include "engine.hpp"
+#include "error.hpp"
+#include "onnxruntime/session.hpp"
+#include "stop.hpp"
+#include "struct_copy.hpp"
+#include "text.hpp"
+
+struct sg_manifest {
+  /** The axes of one tensor as C reads them. */
+  struct Axes {
+    std::vector<int64_t> sizes;
+    std::vector<const char*> symbols;
+  };
+
+  explicit sg_manifest(sg::Manifest read) : manifest(std::move(read)) {
+    for (const sg::Tensor& each : manifest.inputs) inputs.push_back(axes(each));
+    for (const sg::Tensor& each : manifest.outputs) outputs.push_back(axes(each));
+  }
+  sg_manifest(const sg_manifest&) = delete;
+  sg_manifest& operator=(const sg_manifest&) = delete;
+
+  static Axes axes(const sg::Tensor& tensor) {
+    Axes out;
+    for (const sg::Axis& axis : tensor.shape) {
+      out.sizes.push_back(axis.size);
+      out.symbols.push_back(axis.symbolic() ? axis.symbol.c_str() : nullptr);
+    }
+    return out;
+  }
+
+  const sg::Manifest manifest;
+  std::vector<Axes> inputs, outputs;
+};
+
+struct sg_engine {
+  explicit sg_engine(sg::Manifest read) : manifest(std::move(read)) {}
+  sg_manifest manifest;
+  std::unique_ptr<sg::Engine> engine;  // refers to the manifest
+};
+
+namespace {
+
+template <class T>
+T& need(T* pointer, const char* name) {
+  if (pointer == nullptr) throw sg::Failure(SG_BAD_ARGUMENT, sg::cat(name, " is a null pointer"));
+  return *pointer;
+}
+
+double or_nan(const std::optional<double>& value) {
+  return value.value_or(std::numeric_limits<double>::quiet_NaN());
+}
+
+void tensor_info(const std::vector<sg::Tensor>& tensors, const std::vector<sg_manifest::Axes>& axes, size_t index,
+                 sg_tensor_info* info, const char* what) {
+  if (index >= tensors.size()) {
+    throw sg::Failure(SG_BAD_ARGUMENT, sg::cat(what, " ", std::to_string(index), " does not exist; there are ",
+                                               std::to_string(tensors.size())));
+  }
+  const sg::Tensor& tensor = tensors[index];
+  sg_tensor_info out = SG_TENSOR_INFO_INIT;
+  out.name = tensor.name.c_str();
+  out.description = tensor.description.c_str();
+  out.dtype = tensor.dtype;
+  out.role = tensor.role;
+  out.rank = tensor.shape.size();
+  out.shape = axes[index].sizes.data();
+  out.axes = axes[index].symbols.data();
+  out.default_value = or_nan(tensor.default_value);
+  out.minimum = or_nan(tensor.minimum);
+  out.maximum = or_nan(tensor.maximum);
+  sg::fill_struct(info, out, "sg_tensor_info");
+}
+
+}  // namespace
+
+extern "C" {
+
+uint32_t sg_abi_version(void) { return SG_ABI_VERSION; }
+const char* sg_version(void) { return SG_VERSION_TEXT; }
+const char* sg_last_error(void) { return sg::last_error(); }
+
+const char* sg_dtype_name(int32_t dtype) {
+  const sg::DTypeInfo* info = sg::dtype_info(dtype);
+  return info != nullptr ? info->name : nullptr;
+}
+
+size_t sg_dtype_size(int32_t dtype) {
+  const sg::DTypeInfo* info = sg::dtype_info(dtype);
+  return info != nullptr ? info->size : 0;
+}
+
+sg_status sg_manifest_open(const char* path, sg_manifest** manifest) {
+  return sg::guarded([&] {
+    need(manifest, "manifest") = nullptr;
+    need(path, "path");
+    *manifest = std::make_unique<sg_manifest>(sg::read_manifest(path)).release();
+  });
+}
+
+void sg_manifest_close(sg_manifest* manifest) { delete manifest; }
+
+sg_status sg_manifest_info(const sg_manifest* handle, sg_info* info) {
+  return sg::guarded([&] {
+    const sg::Manifest& manifest = need(handle, "manifest").manifest;
+    sg_info out = SG_INFO_INIT;
+    out.name = manifest.name.c_str();
+    out.layout = manifest.layout.c_str();
+    out.model = manifest.model.c_str();
+    out.prediction_type = manifest.prediction_type.c_str();
+    out.scheduler = manifest.scheduler.c_str();
+    out.steps = manifest.steps;
+    out.nfe = manifest.nfe;
+    out.batch = manifest.batch();
+    out.slices = manifest.slices;
+    out.init_noise_sigma = manifest.init_noise_sigma;
+    out.guidance_mode = manifest.guidance_mode.c_str();
+    out.guidance_scale = or_nan(manifest.guidance_scale);
+    out.weights_file = manifest.weights_file ? manifest.weights_file->c_str() : nullptr;
+    out.input_count = manifest.inputs.size();
+    out.output_count = manifest.outputs.size();
+    sg::fill_struct(info, out, "sg_info");
+  });
+}
+
+sg_status sg_manifest_input(const sg_manifest* manifest, size_t index, sg_tensor_info* info) {
+  return sg::guarded([&] {
+    const sg_manifest& self = need(manifest, "manifest");
+    tensor_info(self.manifest.inputs, self.inputs, index, info, "input");
+  });
+}
+
+sg_status sg_manifest_output(const sg_manifest* manifest, size_t index, sg_tensor_info* info) {
+  return sg::guarded([&] {
+    const sg_manifest& self = need(manifest, "manifest");
+    tensor_info(self.manifest.outputs, self.outputs, index, info, "output");
+  });
+}
+
+const char* sg_manifest_json(const sg_manifest* manifest) {
+  return manifest != nullptr ? manifest->manifest.json.c_str() : nullptr;
+}
+
+sg_status sg_engine_open(const char* path, const sg_options* options, sg_engine** engine) {
+  return sg::guarded([&] {
+    need(engine, "engine") = nullptr;
+    const std::string file = &need(path, "path");
+    const sg::ort::Settings settings = sg::ort::settings(options);
+    auto out = std::make_unique<sg_engine>(sg::read_graph_manifest(file));
+    const sg::Manifest& manifest = out->manifest.manifest;
+    sg::check_drivable(file, manifest);
+    out->engine = std::make_unique<sg::Engine>(manifest, sg::ort::load(file, manifest, settings));
+    *engine = out.release();
+  });
+}
+
+void sg_engine_close(sg_engine* engine) { delete engine; }
+
+const sg_manifest* sg_engine_manifest(const sg_engine* engine) {
+  return engine != nullptr ? &engine->manifest : nullptr;
+}
+
+const char* sg_engine_providers(const sg_engine* engine) {
+  return engine != nullptr ? engine->engine->backend().providers().c_str() : nullptr;
+}
+
+const char* sg_engine_library_version(const sg_engine* engine) {
+  return engine != nullptr ? engine->engine->backend().library_version().c_str() : nullptr;
+}
+
+sg_status sg_count(const sg_engine* engine, const sg_request* request, int64_t* samples) {
+  return sg::guarded([&] {
+    need(samples, "samples") = 0;
+    *samples = need(engine, "engine").engine->count(sg::known_fields(request));
+  });
+}
+
+sg_status sg_sample(sg_engine* engine, const sg_request* request, void* output, size_t bytes) {
+  return sg::guarded([&] { need(engine, "engine").engine->sample(sg::known_fields(request), output, bytes); });
+}
+
+sg_status sg_warm_up(sg_engine* engine, const sg_request* request, int32_t contexts) {
+  return sg::guarded([&] {
+    sg::Engine& self = *need(engine, "engine").engine;
+    if (contexts < 1) {
+      throw sg::Failure(SG_BAD_ARGUMENT, sg::cat("contexts=", contexts, " is not allowed; give at least 1"));
+    }
+    if (request != nullptr) return self.warm_up(sg::known_fields(request), contexts);
+    const sg::DefaultRequest defaults(self.manifest());
+    self.warm_up(defaults.request(), contexts);
+  });
+}
+
+sg_status sg_stop_create(sg_engine* engine, sg_stop** stop) {
+  return sg::guarded([&] {
+    need(stop, "stop") = nullptr;
+    auto out = std::make_unique<sg_stop>();
+    out->backend = need(engine, "engine").engine->shared_backend();
+    out->signal = out->backend->stop_signal();
+    *stop = out.release();
+  });
+}
+
+void sg_stop_destroy(sg_stop* stop) { delete stop; }
+
+void sg_stop_request(sg_stop* stop) {
+  if (stop == nullptr) return;
+  stop->requested.store(true);
+  stop->signal->request();
+}
+
+void sg_stop_reset(sg_stop* stop) {
+  if (stop == nullptr) return;
+  stop->signal->reset();
+  stop->requested.store(false);
+}
+
+}  // extern "C"

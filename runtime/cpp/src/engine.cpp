@@ -1,0 +1,178 @@
+#include "engine.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+#include "error.hpp"
+#include "feed.hpp"
+#include "noise/draw.hpp"
+#include "stop.hpp"
+#include "text.hpp"
+
+namespace sg {
+namespace {
+
+constexpr const char* kReserved[] = {"seed", "samples", "rng", "progress"};
+
+bool stopped(const sg_request& request) { return request.stop != nullptr && request.stop->requested.load(); }
+
+[[noreturn]] void cancelled(std::int64_t done, std::int64_t total) {
+  throw Failure(SG_CANCELLED, cat("cancelled after ", done, " of ", total, total == 1 ? " call" : " calls"));
+}
+
+/** Bytes of the noise and step noise of M samples. */
+std::size_t noise_bytes(const Manifest& manifest, std::int64_t samples) {
+  const auto each = static_cast<std::size_t>(manifest.sample_size()) * manifest.input(SG_NOISE)->type().size;
+  std::size_t bytes;
+  if (__builtin_mul_overflow(each, static_cast<std::size_t>(samples), &bytes) ||
+      __builtin_mul_overflow(bytes, static_cast<std::size_t>(manifest.slices) + 1, &bytes)) {
+    throw Failure(SG_BAD_ARGUMENT, cat("samples=", samples, " cannot be drawn (no memory holds it); give fewer"));
+  }
+  return bytes;
+}
+
+void check_words(const sg_request& request, const Manifest& manifest, std::int64_t samples) {
+  const std::int64_t most = std::int64_t{1} << 32;
+  const char* allowed = ": allowed is what fits a 32-bit word of the Philox counter; ";
+  if (request.rng != SG_PHILOX) return;
+  if (manifest.sample_size() > 4 * most) {
+    throw Failure(SG_BAD_ARGUMENT, cat("sample_shape=", manifest.sample_size(), allowed, "make the sample smaller"));
+  }
+  if (samples > most) throw Failure(SG_BAD_ARGUMENT, cat("samples=", samples, allowed, "draw fewer samples"));
+}
+
+}  // namespace
+
+void check_drivable(const std::string& path, const Manifest& manifest) {
+  if (manifest.layout != "unrolled") {
+    throw Failure(SG_BAD_FILE, cat(path, ": layout ", in_quotes(manifest.layout), " is not one this runtime drives ",
+                                   "(unrolled); update samplegraph"));
+  }
+  for (const Tensor& tensor : manifest.inputs) {
+    for (const char* name : kReserved) {
+      if (tensor.name != name) continue;
+      throw Failure(SG_BAD_FILE, cat(path, ": an input is called ", in_quotes(tensor.name),
+                                     ", as is an argument of the call; rename it"));
+    }
+  }
+}
+
+Engine::Engine(const Manifest& manifest, std::unique_ptr<Backend> backend)
+    : manifest_(manifest), backend_(std::move(backend)) {}
+
+/** A context for the time of one call. */
+class Engine::Lease {
+ public:
+  explicit Lease(Engine& engine) : engine_(engine), context_(engine.take()) {}
+  ~Lease() { engine_.give_back(std::move(context_)); }
+  Lease(const Lease&) = delete;
+  Lease& operator=(const Lease&) = delete;
+  Context& operator*() { return *context_; }
+
+ private:
+  Engine& engine_;
+  std::unique_ptr<Context> context_;
+};
+
+std::unique_ptr<Engine::Context> Engine::take() {
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    if (!free_.empty()) {
+      std::unique_ptr<Context> context = std::move(free_.back());
+      free_.pop_back();
+      return context;
+    }
+    free_.reserve(++contexts_);  // so that giving it back allocates nothing
+  }
+  return std::make_unique<Context>(manifest_, backend_->bind());
+}
+
+void Engine::give_back(std::unique_ptr<Context> context) noexcept {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  free_.push_back(std::move(context));
+}
+
+std::int64_t Engine::count(const sg_request& request) const {
+  Call call(manifest_);
+  assemble(manifest_, request, call);
+  return call.samples;
+}
+
+/** Check the request, and make room for it. */
+void Engine::prepare(const sg_request& request, Context& context) const {
+  assemble(manifest_, request, context.call);
+  if (context.call.drawn) {
+    check_words(request, manifest_, context.call.samples);
+    const std::size_t bytes = noise_bytes(manifest_, context.call.samples);
+    try {
+      context.noise.reserve(bytes);
+    } catch (const std::bad_alloc&) {
+      throw Failure(SG_NO_MEMORY, cat("samples=", context.call.samples, " cannot be drawn (out of memory); give fewer"));
+    }
+  }
+  context.binding->shape(context.call.shapes, context.call.output_shape);
+}
+
+void Engine::run(const sg_request& request, Context& context, void* output) {
+  const Call& call = context.call;
+  char* drawn = static_cast<char*>(context.noise.data());
+  char* steps = nullptr;
+  if (call.drawn) {
+    const Tensor& tensor = *manifest_.input(SG_NOISE);
+    const auto samples = static_cast<std::size_t>(call.samples), size = static_cast<std::size_t>(manifest_.sample_size());
+    const auto type = tensor.dtype == SG_FLOAT32 ? noise::Type::float32 : noise::Type::float16;
+    const bool each = request.seed_kind == SG_SEED_EACH;
+    steps = drawn + samples * size * tensor.type().size;
+    noise::draw({request.rng == SG_PHILOX, each, each ? request.seeds : &request.seed}, samples, size,
+                static_cast<std::size_t>(manifest_.slices), {drawn, type}, {steps, type});
+  }
+  const std::int64_t batch = call.output_shape[0], total = (call.samples + batch - 1) / batch;
+  const std::size_t width =
+      static_cast<std::size_t>(manifest_.sample_size()) * manifest_.outputs[0].type().size;
+  for (std::int64_t done = 0; done < total; ++done) {
+    if (stopped(request)) cancelled(done, total);
+    feed(manifest_, call, done * batch, drawn, steps, *context.binding);
+    try {
+      context.binding->run(request.stop != nullptr ? request.stop->signal.get() : nullptr);
+    } catch (const Failure&) {
+      if (stopped(request)) cancelled(done, total);
+      throw;
+    }
+    const std::int64_t rows = std::min(batch, call.samples - done * batch);
+    std::memcpy(static_cast<char*>(output) + static_cast<std::size_t>(done * batch) * width,
+                context.binding->output(), static_cast<std::size_t>(rows) * width);
+    if (request.progress != nullptr && request.progress(request.progress_data, done + 1, total) != 0) {
+      cancelled(done + 1, total);
+    }
+  }
+}
+
+void Engine::sample(const sg_request& request, void* output, std::size_t bytes) {
+  Lease lease(*this);
+  Context& context = *lease;
+  prepare(request, context);
+  const Tensor& tensor = manifest_.outputs[0];
+  std::size_t needed = static_cast<std::size_t>(manifest_.sample_size()) * tensor.type().size;
+  if (__builtin_mul_overflow(needed, static_cast<std::size_t>(context.call.samples), &needed) || bytes < needed) {
+    throw Failure(SG_BAD_ARGUMENT, cat("output holds ", std::to_string(bytes), " bytes; ", context.call.samples,
+                                       context.call.samples == 1 ? " sample" : " samples", " of ", tensor.type().name,
+                                       " ", tensor.shape_text(), " take ", std::to_string(needed)));
+  }
+  if (output == nullptr) throw Failure(SG_BAD_ARGUMENT, "output is a null pointer");
+  run(request, context, output);
+}
+
+void Engine::warm_up(const sg_request& request, int contexts) {
+  std::vector<std::unique_ptr<Lease>> leases;
+  Buffer output;
+  for (int i = 0; i < contexts; ++i) {
+    leases.push_back(std::make_unique<Lease>(*this));
+    Context& context = **leases.back();
+    prepare(request, context);
+    output.reserve(static_cast<std::size_t>(context.call.samples * manifest_.sample_size()) *
+                   manifest_.outputs[0].type().size);
+    run(request, context, output.data());
+  }
+}
+
+}  // namespace sg

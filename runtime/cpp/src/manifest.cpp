@@ -1,0 +1,42 @@
+#include "manifest.hpp"
+
+#include "samplegraph/samplegraph.h"
+#include "text.hpp"
+
+namespace sg {
+
+std::optional<std::size_t> Tensor::row_axis() const {
+  if (shape.empty()) return std::nullopt;
+  return role == SG_STEP_NOISE ? 1 : 0;
+}
+
+std::string Tensor::shape_text() const {
+  std::string out = "(";
+  for (std::size_t axis = 0; axis < shape.size(); ++axis) {
+    if (axis > 0) out += ", ";
+    if (axis == row_axis()) out += "M";
+    else out += shape[axis].symbolic() ? shape[axis].symbol : std::to_string(shape[axis].size);
+  }
+  return out + (shape.size() == 1 ? ",)" : ")");
+}
+
+std::string Tensor::range_text() const {
+  if (minimum && maximum) return cat(float_short(*minimum), "..", float_short(*maximum));
+  if (minimum) return cat("at least ", float_short(*minimum));
+  return maximum ? cat("at most ", float_short(*maximum)) : "";
+}
+
+const Tensor* Manifest::input(std::int32_t role) const {
+  for (const Tensor& tensor : inputs) {
+    if (tensor.role == role) return &tensor;
+  }
+  return nullptr;
+}
+
+std::int64_t Manifest::sample_size() const {
+  std::int64_t size = 1;
+  for (std::size_t axis = 1; axis < outputs[0].shape.size(); ++axis) size *= outputs[0].shape[axis].size;
+  return size;
+}
+
+}  // namespace sg

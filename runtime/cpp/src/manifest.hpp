@@ -1,0 +1,74 @@
+/** The manifest: everything a runtime needs to know about a compiled sampler. */
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "dtype.hpp"
+
+namespace sg {
+
+constexpr int kFormatVersion = 1;
+constexpr const char* kMetadataKey = "samplegraph.manifest";
+constexpr std::size_t kMaxRank = 16;
+
+/** One axis: its size, or -1 and the name of a symbol. */
+struct Axis {
+  std::int64_t size = -1;
+  std::string symbol;
+  bool symbolic() const { return size < 0; }
+};
+
+/** One input or output of the graph. */
+struct Tensor {
+  std::string name, description;
+  std::int32_t dtype = 0, role = 0;  // sg_dtype, sg_role
+  std::vector<Axis> shape;
+  std::optional<double> default_value, minimum, maximum;
+
+  /** The axis with one entry per sample; none for a scalar, which all samples share. */
+  std::optional<std::size_t> row_axis() const;
+  /** "(M, 1, 16, 16)", where M is the number of samples. */
+  std::string shape_text() const;
+  /** "0..10", "at least 0", "at most 10"; "" where the values are unlimited. */
+  std::string range_text() const;
+  const DTypeInfo& type() const { return *dtype_info(dtype); }
+};
+
+struct Manifest {
+  std::string json;  // as in the file
+  std::string name, layout, model, prediction_type, scheduler, guidance_mode;
+  std::int64_t steps = 0, nfe = 0, slices = 0;
+  double init_noise_sigma = 1;
+  std::optional<double> guidance_scale;
+  std::optional<std::string> weights_file;
+  std::vector<Tensor> inputs, outputs;
+
+  /** The first input of that role, or null. */
+  const Tensor* input(std::int32_t role) const;
+  /** Rows per call, or -1 where any number goes. */
+  std::int64_t batch() const { return outputs[0].shape[0].size; }
+  /** Elements of one sample. */
+  std::int64_t sample_size() const;
+};
+
+/**
+ * Parse and check; `source` names the file in errors.
+ *
+ * Failure SG_BAD_FILE: not JSON, not a samplegraph manifest, from a newer version, a field missing or wrong.
+ */
+Manifest parse_manifest(std::string json, const std::string& source);
+
+/**
+ * The manifest of an .onnx file, or of a sidecar .json itself. Inside an ONNX file the metadata wins; the
+ * sidecar (the file's full name + ".json") stands in where a tool has removed it.
+ */
+Manifest read_manifest(const std::string& path);
+
+/** The manifest of a graph to be run: a sidecar or an engine is refused. */
+Manifest read_graph_manifest(const std::string& path);
+
+}  // namespace sg
