@@ -6,6 +6,7 @@ from samplegraph.schedulers.config import from_config, save_config
 from samplegraph.schedulers.errors import OptionError
 from samplegraph.schedulers.grid import Grid
 from samplegraph.schedulers.noise_schedule import NoiseSchedule
+from samplegraph.schedulers.plan import NotAffineError, Plan, plan
 from samplegraph.schedulers.prediction import Prediction, PredictionOptions
 from samplegraph.schedulers.registry import create, names, option_defaults, scheduler_class
 
@@ -13,7 +14,9 @@ __all__ = [
     "Affine",
     "Grid",
     "NoiseSchedule",
+    "NotAffineError",
     "OptionError",
+    "Plan",
     "Prediction",
     "PredictionOptions",
     "Profile",
@@ -22,6 +25,7 @@ __all__ = [
     "from_config",
     "names",
     "option_defaults",
+    "plan",
     "save_config",
     "scheduler_class",
 ]

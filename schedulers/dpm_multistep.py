@@ -46,9 +46,6 @@ class DPMMultistep(Scheduler):
     paper = "arXiv:2211.01095"
     grid_defaults: ClassVar[Mapping[str, object]] = {
         **SIGMA_DEFAULTS,
-        "sigmas": None,
-        "sigma_min": None,
-        "sigma_max": None,
         "final_sigmas_type": "zero",
         "lambda_min_clipped": float("-inf"),
     }

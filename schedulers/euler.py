@@ -37,9 +37,6 @@ class Euler(Scheduler):
     paper = "arXiv:2206.00364"
     grid_defaults: ClassVar[Mapping[str, object]] = {
         **SIGMA_DEFAULTS,
-        "sigmas": None,
-        "sigma_min": None,
-        "sigma_max": None,
         "final_sigmas_type": "zero",
         "interpolation_type": "linear",
         "timestep_type": "discrete",

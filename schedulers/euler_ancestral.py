@@ -25,6 +25,8 @@ class EulerAncestral(Scheduler):
         "beta_schedule": COMMON_BETAS,
         "prediction_type": ("epsilon", "v_prediction"),
         "respacing": (),
+        "sigma_min": (),
+        "sigma_max": (),
     }
     paper = "arXiv:2206.00364"
     grid_defaults: ClassVar[Mapping[str, object]] = SIGMA_DEFAULTS

@@ -32,9 +32,6 @@ class Heun(Scheduler):
         **SIGMA_DEFAULTS,
         "beta_start": 0.00085,
         "beta_end": 0.012,
-        "sigmas": None,
-        "sigma_min": None,
-        "sigma_max": None,
     }
     prediction_defaults: ClassVar[Mapping[str, object]] = {
         "prediction_type": None,

@@ -37,7 +37,10 @@ SIGMA_DEFAULTS: Mapping[str, object] = {
     "timestep_spacing": "linspace",
     "steps_offset": 0,
     "timesteps": None,
+    "sigmas": None,
     "respacing": None,
+    "sigma_min": None,
+    "sigma_max": None,
 }
 
 

@@ -1,0 +1,143 @@
+"""The plan: the exact float64 coefficients of a whole sampler, read off by running it on symbols."""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from samplegraph.schedulers.affine import Affine
+from samplegraph.schedulers.base import Scheduler
+from samplegraph.schedulers.prediction import Prediction, convert
+
+Row = tuple[float, ...]
+
+
+class NotAffineError(TypeError):
+    """The sampler is more than linear combinations of its inputs and outputs, or a coefficient is not finite."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One call of the network: at grid point ``point`` it is shown ``input``.
+
+    Where the scheduler clips, ``clean`` is the predicted x0 before that, and ``clean_j`` of the basis after it.
+    """
+
+    point: int
+    input: Row
+    clean: Row | None = None
+
+
+@dataclass(frozen=True)
+class PlanStep:
+    """One step: its evaluations in order, then the next sample and solver state as rows over the basis."""
+
+    evaluations: tuple[Evaluation, ...]
+    x: Row
+    state: tuple[Row, ...]
+    draws: int
+
+    def rows(self) -> Iterable[Row]:
+        """All rows, in order."""
+        for e in self.evaluations:
+            yield e.input
+            if e.clean is not None:
+                yield e.clean
+        yield self.x
+        yield from self.state
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Steps as rows over ``basis``: ``x``, ``state_0``.., ``output_0``.. (the network's output in each evaluation of
+    the step), ``clean_0``.. (where x0 is clipped to +-``clip``), ``noise_0``.. (the step's draws).
+
+    The first sample is ``init_noise_sigma`` times unit noise, the first state all zeros.
+    """
+
+    basis: tuple[str, ...]
+    steps: tuple[PlanStep, ...]
+    init_noise_sigma: float
+    clip: float | None
+
+    def digest(self) -> str:
+        """SHA-256 over the basis and every coefficient as little-endian float64."""
+        sha = hashlib.sha256(repr((self.basis, self.clip, self.init_noise_sigma)).encode())
+        for step in self.steps:
+            sha.update(repr(([e.point for e in step.evaluations], step.draws)).encode())
+            for row in step.rows():
+                sha.update(struct.pack(f"<{len(row)}d", *(c + 0.0 for c in row)))
+        return sha.hexdigest()
+
+
+def plan(scheduler: Scheduler, prediction_type: str = "epsilon") -> Plan:
+    """Read the plan of ``scheduler`` for a network of this prediction type off one run on ``Affine`` symbols.
+
+    Raises:
+        NotAffineError: the scheduler thresholds, multiplies samples, or gives an infinite coefficient.
+    """
+    if scheduler.prediction.thresholding:
+        raise NotAffineError(f"{scheduler.name} with thresholding is not affine; trace it instead")
+    try:
+        steps = [_read_step(scheduler, prediction_type, i) for i in range(scheduler.steps)]
+    except (TypeError, ZeroDivisionError, OverflowError) as error:
+        raise NotAffineError(f"{scheduler.name} is not affine: {error}; trace it instead") from error
+    clip = scheduler.prediction.clip_sample_range if scheduler.prediction.clip_sample else None
+    calls = max(len(step.points) for step in steps)
+    sizes = {"state": len(steps[0].state), "output": calls, "clean": calls if clip is not None else 0}
+    sizes["noise"] = max(step.draws for step in steps)
+    basis = ("x", *(f"{kind}_{j}" for kind, size in sizes.items() for j in range(size)))
+    return Plan(basis, tuple(step.over(basis) for step in steps), scheduler.init_noise_sigma, clip)
+
+
+class _Reading:
+    """A step's symbols while it is read."""
+
+    def __init__(self) -> None:
+        self.points: list[int] = []
+        self.inputs: list[Affine] = []
+        self.cleans: list[Affine] = []
+        self.draws = 0
+        self.x = Affine()
+        self.state: tuple[Affine, ...] = ()
+
+    def over(self, basis: tuple[str, ...]) -> PlanStep:
+        cleans: list[Affine | None] = [*self.cleans] or [None] * len(self.points)
+        evaluations = tuple(
+            Evaluation(point, _row(basis, seen), _row(basis, clean) if clean is not None else None)
+            for point, seen, clean in zip(self.points, self.inputs, cleans, strict=True)
+        )
+        return PlanStep(evaluations, _row(basis, self.x), tuple(_row(basis, s) for s in self.state), self.draws)
+
+
+def _read_step(scheduler: Scheduler, prediction_type: str, i: int) -> _Reading:
+    grid, reading = scheduler.grid, _Reading()
+
+    def denoise(x: Affine, point: int) -> Prediction[Affine]:
+        j, scale = len(reading.points), float(grid.input_scale[point])
+        output = Affine.symbol(f"output_{j}")
+        reading.points.append(point)
+        reading.inputs.append(scale * x)
+        p = convert(prediction_type, x, output, float(grid.alpha[point]), float(grid.sigma[point]), scale)
+        if not scheduler.prediction.clip_sample:
+            return p
+        reading.cleans.append(p.x0)
+        return Prediction(Affine.symbol(f"clean_{j}"), p.eps)
+
+    def noise() -> Affine:
+        reading.draws += 1
+        return Affine.symbol(f"noise_{reading.draws - 1}")
+
+    x = Affine.symbol("x")
+    state = tuple(Affine.symbol(f"state_{j}") for j in range(len(scheduler.init(x))))
+    reading.x, reading.state = scheduler.step(i, x, state, denoise, noise)
+    return reading
+
+
+def _row(basis: tuple[str, ...], value: Affine) -> Row:
+    row = tuple(value[name] for name in basis)
+    if not all(abs(c) < float("inf") for c in row):
+        raise NotAffineError(f"a coefficient is not finite: {value!r}")
+    return row
