@@ -73,7 +73,7 @@ def capture_denoiser(denoiser: Denoiser, sig: Signature) -> ir.Model:
             "return a tensor shaped like its sample"
         )
     axis = {0: torch.export.Dim("rows")}
-    dynamic = None if sig.batch else (axis, axis, tuple(axis for _ in rows))
+    dynamic = None if sig.batch else (axis, axis, *([tuple(axis for _ in rows)] if rows else []))
     return _export(network, (sample, timestep, *rows), ["sample", "timestep", *names], "output", dynamic)
 
 

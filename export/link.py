@@ -40,10 +40,11 @@ def link(
     nodes = calls(sampler)
     conditions = _common_conditions(nodes)
     points = [node.attributes["point"].as_int() for node in nodes]
-    parts = specialise(denoiser, conditions, [timestep_at(point) for point in points])
+    first = nodes[0].inputs[0]
+    assert first is not None
+    parts = specialise(denoiser, first, conditions, [timestep_at(point) for point in points])
     sample, output = denoiser.graph.inputs[0], denoiser.graph.outputs[0]
-    if nodes:
-        graph.insert_before(nodes[0], parts.front)
+    graph.insert_before(nodes[0], parts.front)
     for k, call in enumerate(nodes):
         values = parts.sites[k]
         assert call.inputs[0] is not None
@@ -61,7 +62,7 @@ def link(
 
 
 def _common_conditions(nodes: Sequence[ir.Node]) -> list[ir.Value]:
-    first = list(nodes[0].inputs[1:]) if nodes else []
+    first = list(nodes[0].inputs[1:])
     for node in nodes:
         if list(node.inputs[1:]) != first:
             raise ExportError("denoiser calls with different conditions cannot be linked into one graph")

@@ -50,20 +50,25 @@ class Specialised:
     counts: dict[str, int] = field(default_factory=dict)
 
 
-def specialise(denoiser: ir.Model, conditions: Sequence[ir.Value], timesteps: Sequence[Array]) -> Specialised:
+def specialise(
+    denoiser: ir.Model, sample: ir.Value, conditions: Sequence[ir.Value], timesteps: Sequence[Array]
+) -> Specialised:
     """Split ``denoiser`` for call sites with the given timesteps.
 
     Args:
         denoiser: graph ``(sample, timestep, *conditions) -> output``.
+        sample: the sample that the first site passes; only its number of rows is read.
         conditions: values of the surrounding graph that all sites pass as conditions.
         timesteps: per site, the timestep input: one entry per row, or one entry where the batch is symbolic.
     """
-    return _Specialiser(denoiser.graph, conditions, timesteps).run()
+    return _Specialiser(denoiser.graph, sample, conditions, timesteps).run()
 
 
 class _Specialiser:
-    def __init__(self, graph: ir.Graph, conditions: Sequence[ir.Value], timesteps: Sequence[Array]) -> None:
-        self.graph = graph
+    def __init__(
+        self, graph: ir.Graph, sample: ir.Value, conditions: Sequence[ir.Value], timesteps: Sequence[Array]
+    ) -> None:
+        self.graph, self.row_source = graph, sample
         self.sample, self.timestep = graph.inputs[0], graph.inputs[1]
         self.rows = (self.sample.shape or ir.Shape([1]))[0]
         self.bindings = analyse(graph, self.sample, self.timestep)
@@ -73,7 +78,6 @@ class _Specialiser:
         self.sites: list[ValueMap] = [{} for _ in timesteps]
         self.stacked: ValueMap = {}
         self.weights: list[ir.Value] = []
-        self.conditions = list(conditions)
         self.counts = dict.fromkeys(("folded", "hoisted", "batched", "in front per site", "per site"), 0)
         self._row_count: ir.Value | None = None
 
@@ -172,11 +176,6 @@ class _Specialiser:
         if self._row_count is None:
             self._row_count = self.b.one("Shape", [self.row_source], {"start": 0, "end": 1})
         return self._row_count
-
-    @property
-    def row_source(self) -> ir.Value:
-        """A value whose axis 0 is the rows of a call."""
-        return self.conditions[0]
 
     # -- conditions, timestep + conditions --------------------------------------------------------------------------
 

@@ -1,0 +1,68 @@
+"""The two routes from a sampler to a graph agree: lowered from ``Affine``, and traced by torch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from networks import TinyUNet, seeded
+from torch import nn
+
+from samplegraph.export import Captures, compile, compiler
+from samplegraph.export.lower import lower_sampler
+from samplegraph.export.signature import signature
+from samplegraph.models import Sampler
+from samplegraph.schedulers import create, names
+from samplegraph.schedulers.registry import option_defaults
+
+
+@pytest.mark.parametrize("name", names())
+def test_lowered_equals_traced(
+    name: str, captures: Captures, denoisers: dict[str, nn.Module], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sampler = Sampler(denoisers["tiny"], create(name, 4))
+    lowered = compile(sampler, batch=2, captures=captures).verify()
+
+    def refuse(*_: object) -> None:
+        raise TypeError
+
+    monkeypatch.setattr(compiler, "lower_sampler", refuse)
+    traced = compile(sampler, batch=2, captures=captures).verify()
+    assert lowered.error <= 1e-5
+    assert traced.error <= 1e-5
+
+
+@pytest.mark.parametrize("ratio", [0.9, 0.995, 1.0])
+def test_dynamic_thresholding(ratio: float, captures: Captures) -> None:
+    options = {"thresholding": True, "dynamic_thresholding_ratio": ratio, "sample_max_value": 1.8}
+    scheduler = create("ddim", 4, **{k: v for k, v in options.items() if k in option_defaults("ddim")})
+    sampler = Sampler(seeded(TinyUNet()), scheduler, None)
+    assert compile(sampler, batch=2).verify().error <= 1e-5
+
+
+def test_first_order_update_is_three_nodes(denoisers: dict[str, nn.Module]) -> None:
+    sampler = Sampler(denoisers["signal"], create("ddim", 10, clip_sample=False))
+    graph = lower_sampler(sampler, signature(sampler, None, None, None)).graph
+    updates = [node for node in graph if node.op_type in ("Mul", "Add", "Sub")]
+    assert len(updates) <= 3 * 10
+    assert len(graph) <= 3 * 10 + 10 + 1  # and one call each, and the output
+
+
+def test_half_precision_network_keeps_a_float32_sampler(tmp_path: Path) -> None:
+    class Half(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = nn.Parameter(torch.full((1,), 0.75, dtype=torch.float16))
+
+        def forward(self, sample: torch.Tensor, timestep: torch.Tensor) -> torch.Tensor:
+            assert sample.dtype == torch.float16
+            return torch.tanh(sample * self.weight)
+
+    sampler = Sampler(Half(), create("euler", 6))
+    program = compile(sampler, (2, 3))
+    assert program.verify(tolerance=2e-3).error <= 2e-3
+    with torch.no_grad():
+        assert sampler(torch.randn(2, 3)).dtype == torch.float32
+    assert program.model.graph.outputs[0].dtype.numpy() == np.float32  # type: ignore[union-attr]
