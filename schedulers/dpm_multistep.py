@@ -64,8 +64,8 @@ class DPMMultistep(Scheduler):
     ) -> None:
         super().__init__(grid, prediction)
         self.solver_order = whole("solver_order", solver_order, 1, 3)
-        self.order = min(self.solver_order, 2)
         self.algorithm_type = one_of("algorithm_type", algorithm_type, ALGORITHMS)
+        self.order = 1 if (solver_order, algorithm_type) == (3, "sde-dpmsolver++") else min(solver_order, 2)
         self.on_x0 = algorithm_type.endswith("++")
         self.stochastic = algorithm_type.startswith("sde")
         self.solver_type = one_of("solver_type", solver_type, ("midpoint", "heun"))

@@ -1,0 +1,71 @@
+"""The scheduler zoo: every property test loops over these rows. Adding a scheduler adds a row.
+
+``order`` is what refinement measures, ``keeps_variance`` whether the sampler's law is the marginal one at every step
+for data at a single point. Where that fails by theory the row says why.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from samplegraph.schedulers import Scheduler, create, option_defaults
+
+
+@dataclass(frozen=True)
+class Row:
+    """A scheduler with options, none of which clips."""
+
+    name: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    order: float = 1
+    keeps_variance: bool = True
+
+    def __str__(self) -> str:
+        return "-".join([self.name, *(f"{k}={v}" for k, v in self.options.items())])
+
+    def create(self, steps: int | None, **options: Any) -> Scheduler:
+        """The scheduler over float64 tables, clipping off."""
+        plain = {"exact_tables": True, "clip_sample": False}
+        taken = {key: value for key, value in plain.items() if key in option_defaults(self.name)}
+        return create(self.name, steps, **{**taken, **self.options, **options})
+
+
+def _dpm(order: float, algorithm: str = "dpmsolver++", keeps_variance: bool = True, **options: Any) -> Row:
+    final = {} if algorithm.endswith("++") else {"final_sigmas_type": "sigma_min"}
+    return Row("dpm_multistep", {"algorithm_type": algorithm, **final, **options}, order, keeps_variance)
+
+
+ZOO = [
+    Row("ddim"),
+    Row("ddim", {"eta": 0.5}),
+    Row("ddim", {"eta": 1.0}),
+    Row("ddpm"),
+    Row("ddpm", {"variance_type": "fixed_small_log"}),
+    # The forward variance in place of the posterior's: larger than the marginal one at every step.
+    Row("ddpm", {"variance_type": "fixed_large"}, keeps_variance=False),
+    Row("euler"),
+    # Churn as in diffusers, noise after the model has seen the sample: right for a constant x0.
+    Row("euler", {"s_churn": 5.0, "prediction_type": "sample"}),
+    Row("euler_ancestral"),
+    Row("heun", order=2),
+    _dpm(1, solver_order=1),
+    _dpm(2),
+    _dpm(2, solver_type="heun"),
+    # DPM++ 3M: D2 lacks a factor 2 in diffusers, so its third order is second.
+    _dpm(2, solver_order=3),
+    _dpm(1, "dpmsolver", solver_order=1),
+    _dpm(2, "dpmsolver"),
+    _dpm(2, "dpmsolver", solver_type="heun"),
+    _dpm(2, "dpmsolver", solver_order=3),
+    _dpm(1, "sde-dpmsolver++", solver_order=1),
+    _dpm(2, "sde-dpmsolver++"),
+    _dpm(2, "sde-dpmsolver++", solver_type="heun"),
+    # A sign in diffusers' third-order term makes it first order.
+    _dpm(1, "sde-dpmsolver++", solver_order=3),
+    # Integrates eps, which is not constant where x0 is: 1 + 2 (e^h - 1)^2 times the variance after one step.
+    _dpm(1, "sde-dpmsolver", solver_order=1, keeps_variance=False),
+    _dpm(2, "sde-dpmsolver", keeps_variance=False),
+    _dpm(2, "sde-dpmsolver", solver_type="heun", keeps_variance=False),
+]
