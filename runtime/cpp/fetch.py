@@ -84,7 +84,7 @@ def fetch(packages: list[Package], folder: Path) -> None:
         return
     for tool in ("apt-get", "dpkg-deb"):
         if shutil.which(tool) is None:
-            raise SystemExit(f"error: {tool} is not installed; configure CMake without these packages to fetch releases")
+            raise SystemExit(f"error: {tool} is missing; configure CMake without these packages to fetch releases")
     if folder.exists():
         shutil.rmtree(folder)
     debs = folder.with_name(folder.name + ".debs")

@@ -1,4 +1,4 @@
-"""The C interface of samplegraph through ctypes: no compiled glue, so it also shows that other languages can call it."""
+"""The C interface of samplegraph through ctypes: no compiled glue, so it shows that other languages can call it."""
 
 from __future__ import annotations
 

@@ -117,7 +117,9 @@ def test_external_weights_are_shared_by_content(captures: Captures, tmp_path: Pa
     assert Engine(paths[1])(seed=0, class_labels=[1]).shape == (1, 2, 8, 8)
 
 
-def test_a_sample_does_not_depend_on_its_batch(captures: Captures, denoisers: dict[str, nn.Module], tmp_path: Path) -> None:
+def test_a_sample_does_not_depend_on_its_batch(
+    captures: Captures, denoisers: dict[str, nn.Module], tmp_path: Path
+) -> None:
     engines = []
     for batch in (1, 3):
         sampler = Sampler(denoisers["tiny"], create("euler_ancestral", 5))
