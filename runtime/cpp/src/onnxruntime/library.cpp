@@ -53,7 +53,7 @@ void* open_first(const std::vector<std::string>& names, std::string& opened, con
       return handle;
     }
     const char* why = dlerror();
-    searched += cat(searched.empty() ? "" : "; ", name, ": ", one_line(why != nullptr ? why : "unknown", 200));
+    searched += cat(searched.empty() ? "" : "; ", one_line(why != nullptr ? why : name.c_str(), 200));
   }
   refuse(cat("ONNX Runtime cannot be loaded from ", source, " (searched ", searched, "); ", kFix));
 }
