@@ -48,12 +48,13 @@ class Scheduler(nn.Module):
     Subclasses set ``grid_defaults`` and ``prediction_defaults`` (the options they take, with defaults), build
     their tables in ``build_grid`` and take options of their own as keyword arguments. ``diffusers_values`` names
     options of which the diffusers class takes some values only, ``diffusers_aliases`` values that it reads as
-    others.
+    others. ``default_prediction_type`` is how a model that declares none is read.
     """
 
     order: int = 1
     grid_defaults: ClassVar[Mapping[str, object]] = {}
     prediction_defaults: ClassVar[Mapping[str, object]] = {"prediction_type": None}
+    default_prediction_type: ClassVar[str] = "epsilon"
     diffusers_class: ClassVar[str | None] = None
     diffusers_values: ClassVar[Mapping[str, tuple[object, ...]]] = {}
     diffusers_aliases: ClassVar[Mapping[str, Mapping[str, str]]] = {}
@@ -135,7 +136,7 @@ class Scheduler(nn.Module):
         for i in range(self.steps):
             try:
                 value, state = self.step(i, value, state, denoise, noise)
-            except (ZeroDivisionError, OverflowError, ValueError) as error:
+            except (ArithmeticError, ValueError) as error:
                 raise OptionError(self._not_finite(i)) from error
             if not bool(torch.isfinite(value).all()):
                 raise OptionError(self._not_finite(i))

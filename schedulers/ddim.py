@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from math import sqrt
 from typing import ClassVar
 
 from samplegraph.schedulers.base import Denoise, Noise, Scheduler, State
 from samplegraph.schedulers.errors import flag, in_range
 from samplegraph.schedulers.grid import Grid
 from samplegraph.schedulers.options import COMMON_BETAS, SCHEDULE_DEFAULTS, GridOptions
+from samplegraph.schedulers.precision import floats, root
 from samplegraph.schedulers.prediction import THRESHOLD_DEFAULTS, PredictionOptions
 from samplegraph.schedulers.timestep_grid import strided_grid
 from samplegraph.schedulers.vector import X
@@ -53,6 +53,9 @@ class DDIM(Scheduler):
     ) -> None:
         super().__init__(grid, prediction)
         self.eta = in_range("eta", eta, 0.0, 1.0)
+        abar, abar_next = grid.tensor("abar"), grid.tensor("abar_next")
+        std = self.eta * root((1 - abar_next) / (1 - abar) * (1 - abar / abar_next))
+        self.std, self.direction = floats(std), floats(root(1 - abar_next - std**2))
         self.use_clipped_model_output = flag("use_clipped_model_output", use_clipped_model_output)
 
     @classmethod
@@ -60,9 +63,8 @@ class DDIM(Scheduler):
         return strided_grid(steps, options)
 
     def step(self, i: int, x: X, state: State[X], denoise: Denoise[X], noise: Noise[X]) -> tuple[X, State[X]]:
-        alpha, sigma, alpha_next, sigma_next = self.pair(i)
+        alpha, sigma, alpha_next, _ = self.pair(i)
         p = denoise(x, i)
         eps = (x - alpha * p.x0) / sigma if self.use_clipped_model_output else p.eps
-        std = self.eta * (sigma_next / sigma) * sqrt(self.grid.added_variance[i])
-        x = alpha_next * p.x0 + sqrt(max(0.0, sigma_next**2 - std**2)) * eps
-        return (x + std * noise() if self.eta else x), state
+        x = alpha_next * p.x0 + self.direction[i] * eps
+        return (x + self.std[i] * noise() if self.eta else x), state

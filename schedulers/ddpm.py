@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from math import sqrt
 from typing import ClassVar
 
 from samplegraph.schedulers.base import Denoise, Noise, Scheduler, State
 from samplegraph.schedulers.errors import OptionError, one_of
 from samplegraph.schedulers.grid import Grid
 from samplegraph.schedulers.options import COMMON_BETAS, SCHEDULE_DEFAULTS, GridOptions
+from samplegraph.schedulers.precision import floats
 from samplegraph.schedulers.prediction import THRESHOLD_DEFAULTS, PredictionOptions
 from samplegraph.schedulers.timestep_grid import visited_grid
 from samplegraph.schedulers.vector import X
@@ -58,18 +58,18 @@ class DDPM(Scheduler):
             raise OptionError(
                 f"variance_type={variance_type!r} {_REFUSED[variance_type]}; choose one of {', '.join(VARIANCES)}"
             )
-        self.variance_type = one_of("variance_type", variance_type, VARIANCES)
+        one_of("variance_type", variance_type, VARIANCES)
+        abar, abar_next = grid.tensor("abar"), grid.tensor("abar_next")
+        kept = abar / abar_next
+        self.weight_x0 = floats(abar_next**0.5 * (1 - kept) / (1 - abar))
+        self.weight_x = floats(kept**0.5 * (1 - abar_next) / (1 - abar))
+        posterior = ((1 - abar_next) / (1 - abar) * (1 - kept)).clamp(min=1e-20)
+        self.std = floats((1 - kept if variance_type == "fixed_large" else posterior) ** 0.5)
 
     @classmethod
     def build_grid(cls, steps: int, options: GridOptions) -> Grid:
         return visited_grid(steps, options)
 
     def step(self, i: int, x: X, state: State[X], denoise: Denoise[X], noise: Noise[X]) -> tuple[X, State[X]]:
-        alpha, sigma, alpha_next, sigma_next = self.pair(i)
-        added = float(self.grid.added_variance[i])
-        x0 = denoise(x, i).x0
-        x = (alpha_next * added / sigma**2) * x0 + (alpha * sigma_next**2 / (alpha_next * sigma**2)) * x
-        if self.grid.timesteps[i] <= 0:
-            return x, state
-        posterior = max(sigma_next**2 / sigma**2 * added, 1e-20)
-        return x + sqrt(added if self.variance_type == "fixed_large" else posterior) * noise(), state
+        x = self.weight_x0[i] * denoise(x, i).x0 + self.weight_x[i] * x
+        return (x + self.std[i] * noise() if self.grid.timesteps[i] > 0 else x), state

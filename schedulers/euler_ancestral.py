@@ -9,6 +9,8 @@ from samplegraph.schedulers.ancestral import ancestral
 from samplegraph.schedulers.base import Denoise, Noise, Scheduler, State
 from samplegraph.schedulers.grid import Grid
 from samplegraph.schedulers.options import COMMON_BETAS, SIGMA_DEFAULTS, GridOptions
+from samplegraph.schedulers.precision import floats
+from samplegraph.schedulers.prediction import PredictionOptions
 from samplegraph.schedulers.sigma_grid import k_diffusion_grid
 from samplegraph.schedulers.vector import X
 
@@ -31,12 +33,16 @@ class EulerAncestral(Scheduler):
     paper = "arXiv:2206.00364"
     grid_defaults: ClassVar[Mapping[str, object]] = SIGMA_DEFAULTS
 
+    def __init__(self, grid: Grid, prediction: PredictionOptions) -> None:
+        super().__init__(grid, prediction)
+        sigma = grid.tensor("sigma")
+        sigma_down, sigma_up = ancestral(sigma[:-1], sigma[1:])
+        self.down, self.up = floats(sigma_down - sigma[:-1]), floats(sigma_up)
+
     @classmethod
     def build_grid(cls, steps: int, options: GridOptions) -> Grid:
         return k_diffusion_grid(steps, options)
 
     def step(self, i: int, x: X, state: State[X], denoise: Denoise[X], noise: Noise[X]) -> tuple[X, State[X]]:
-        _, sigma, _, sigma_next = self.pair(i)
-        sigma_down, sigma_up = ancestral(sigma, sigma_next)
-        slope = (x - denoise(x, i).x0) / sigma
-        return x + (sigma_down - sigma) * slope + sigma_up * noise(), state
+        slope = (x - denoise(x, i).x0) / float(self.grid.sigma[i])
+        return x + self.down[i] * slope + self.up[i] * noise(), state

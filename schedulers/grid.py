@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from samplegraph.schedulers.errors import OptionError
 from samplegraph.schedulers.noise_schedule import NoiseSchedule
 
 Array = npt.NDArray[np.float64]
 Family = Literal["vp", "ve"]
-TABLES = ("timesteps", "alpha", "sigma", "alpha_next", "sigma_next", "added_variance", "input_scale")
+TABLES = ("timesteps", "alpha", "sigma", "alpha_next", "sigma_next", "abar", "abar_next", "input_scale")
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,11 +26,16 @@ class Grid:
     and sees ``x_i * input_scale[i]``. ``alpha``/``sigma`` have M + 1 entries: the last is where sampling ends.
     ``alpha_next[i], sigma_next[i]`` is where a step from point i leads: the next point, except in schedulers
     that diffusers lets step to ``t - T // N`` (DDIM). M equals ``steps`` unless a scheduler evaluates between
-    steps. ``added_variance[i]`` is what the forward process adds on the way back from there,
-    ``sigma^2 - (alpha / alpha_next)^2 sigma_next^2``; it is a table because it cancels in float32.
+    steps. ``abar`` and ``abar_next`` (M,) are alpha^2 there before its root was taken.
+
+    The tables were computed in ``dtype``. A scheduler whose own coefficients cancel computes them from ``tensor``
+    with the same operations as diffusers, so that they carry its rounding, and widens them with ``floats``.
 
     ``family`` says how x is scaled: ``vp`` keeps alpha^2 + sigma^2 = 1, ``ve`` keeps alpha = 1, where
     ``input_scale = 1 / sqrt(sigma^2 + 1)`` makes of it what a variance-preserving model is shown.
+    ``input_shift`` is added to the scaled sample. ``schedule`` is None where the grid follows no discrete noise
+    schedule: a model that declares one is then asked at the same noise-to-signal ratio. ``own`` holds further
+    tables that one scheduler alone needs.
 
     Raises:
         OptionError: a table is not finite or has the wrong length.
@@ -37,23 +43,27 @@ class Grid:
 
     steps: int
     family: Family
-    schedule: NoiseSchedule
+    schedule: NoiseSchedule | None
     timesteps: Array
     alpha: Array
     sigma: Array
     alpha_next: Array = None  # type: ignore[assignment]
     sigma_next: Array = None  # type: ignore[assignment]
-    added_variance: Array = None  # type: ignore[assignment]
+    abar: Array = None  # type: ignore[assignment]
+    abar_next: Array = None  # type: ignore[assignment]
     input_scale: Array = None  # type: ignore[assignment]
+    input_shift: float = 0.0
+    own: Mapping[str, Array] = field(default_factory=dict)
     init_noise_sigma: float = 1.0
+    dtype: torch.dtype = torch.float64
 
     def __post_init__(self) -> None:
         if self.alpha_next is None:
             object.__setattr__(self, "alpha_next", self.alpha[1:])
             object.__setattr__(self, "sigma_next", self.sigma[1:])
-        if self.added_variance is None:
-            kept = (self.alpha[:-1] / self.alpha_next) ** 2 * self.sigma_next**2
-            object.__setattr__(self, "added_variance", self.sigma[:-1] ** 2 - kept)
+        if self.abar is None:
+            object.__setattr__(self, "abar", self.alpha[:-1] ** 2)
+            object.__setattr__(self, "abar_next", self.alpha_next**2)
         if self.input_scale is None:
             object.__setattr__(self, "input_scale", np.ones(self.points))
         for name in TABLES:
@@ -73,17 +83,9 @@ class Grid:
         """Number M of points at which the model can be evaluated."""
         return len(self.timesteps)
 
-    @property
-    def lam(self) -> Array:
-        """Half log signal-to-noise ratio ``log(alpha / sigma)``, (M + 1,); infinite where sigma is 0."""
-        with np.errstate(divide="ignore"):
-            return np.asarray(np.log(self.alpha) - np.log(self.sigma), dtype=np.float64)
-
-
-def alpha_sigma(sigmas: npt.NDArray[np.floating]) -> tuple[Array, Array]:
-    """Variance-preserving ``(alpha, sigma)`` of noise-to-signal ratios: ``alpha = 1 / sqrt(ratio^2 + 1)``."""
-    alpha = 1 / ((sigmas**2 + 1) ** 0.5)
-    return np.asarray(alpha, dtype=np.float64), np.asarray(sigmas * alpha, dtype=np.float64)
+    def tensor(self, table: str) -> torch.Tensor:
+        """The named table in the precision it was computed in."""
+        return torch.from_numpy(getattr(self, table).copy()).to(self.dtype)
 
 
 def step_count(steps: int | None, timesteps: Sequence[float] | None, sigmas: Sequence[float] | None) -> int:

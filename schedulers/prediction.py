@@ -9,7 +9,7 @@ from typing import Generic
 from samplegraph.schedulers.errors import OptionError, flag, in_range, one_of
 from samplegraph.schedulers.vector import X
 
-PREDICTION_TYPES = ("epsilon", "sample", "v_prediction")
+PREDICTION_TYPES = ("epsilon", "sample", "v_prediction", "score")
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,8 @@ def convert(
     """Read a network's ``output`` at ``x = alpha * x0 + sigma * eps``; the network saw ``x * input_scale``.
 
     ``v_prediction`` is ``v = a * eps - s * x0`` with ``a, s = alpha, sigma`` times ``input_scale``
-    (arXiv:2202.00512, appendix D). ``x`` and ``output`` may be tensors, floats or ``Affine``.
+    (arXiv:2202.00512, appendix D). ``score`` is the gradient of the log density of what the network saw,
+    ``-eps / s`` (arXiv:2011.13456, eq. 7). ``x`` and ``output`` may be tensors, floats or ``Affine``.
 
     Raises:
         OptionError: ``prediction_type`` is unknown.
@@ -77,7 +78,12 @@ def convert(
             return Prediction(clean if alpha == 1 else clean / alpha, output)
         case "sample":
             return Prediction(output, (x - alpha * output) / sigma)
+        case "score":
+            s = sigma * input_scale
+            clean = x + (sigma * s) * output
+            return Prediction(clean if alpha == 1 else clean / alpha, -s * output)
         case _:
             a, s = alpha * input_scale, sigma * input_scale
-            x0 = (a * input_scale) * x - s * output
+            kept = a * x if input_scale == 1 else x / ((sigma**2 + alpha**2) / alpha)
+            x0 = kept - s * output
             return Prediction(x0, (s * input_scale) * x + a * output)

@@ -10,8 +10,9 @@ import torch
 
 from samplegraph.schedulers import respacing
 from samplegraph.schedulers.errors import OptionError
-from samplegraph.schedulers.grid import Grid, alpha_sigma
+from samplegraph.schedulers.grid import Grid
 from samplegraph.schedulers.options import GridOptions
+from samplegraph.schedulers.precision import norm, widened
 from samplegraph.schedulers.spacing import Array, custom, numbers, shown, spaced
 
 Floats = npt.NDArray[np.floating[Any]]
@@ -98,6 +99,7 @@ def k_diffusion_grid(steps: int, options: GridOptions) -> Grid:
         if options.timesteps is not None:
             raise OptionError("timesteps and timestep_type='continuous' exclude each other; give sigmas instead")
         timesteps = 0.25 * np.log(sigmas[:-1])
+    ratio = torch.from_numpy(sigmas)
     unit = options.timestep_spacing in ("linspace", "trailing")
     return Grid(
         steps=steps,
@@ -106,13 +108,21 @@ def k_diffusion_grid(steps: int, options: GridOptions) -> Grid:
         timesteps=timesteps.astype(np.float32).astype(np.float64),
         alpha=np.ones(len(sigmas)),
         sigma=sigmas.astype(np.float64),
-        input_scale=1.0 / ((sigmas[:-1] ** 2 + 1) ** 0.5).astype(np.float64),
-        init_noise_sigma=float(sigmas.max() if unit else (np.square(sigmas.max()) + 1) ** 0.5),
+        input_scale=1.0 / widened(norm(ratio[:-1])),
+        init_noise_sigma=float(ratio.max() if unit else norm(ratio.max())),
+        dtype=options.torch_dtype,
     )
 
 
-def dpm_grid(steps: int, options: GridOptions) -> Grid:
+def dpm_grid(
+    steps: int, options: GridOptions, *, round_cosine: bool = False, repeat_last: bool = False
+) -> Grid:
     """Variance-preserving grid of the DPM-Solver family: whole timesteps (arXiv:2206.00927).
+
+    Args:
+        round_cosine: round the timesteps of Karras sigmas for the cosine schedule too, in place of truncating.
+        repeat_last: ``final_sigmas_type="sigma_min"`` repeats the last sigma of a respacing, in place of the
+            smallest of training.
 
     Raises:
         OptionError: sigmas that do not descend, or options that exclude each other.
@@ -127,21 +137,24 @@ def dpm_grid(steps: int, options: GridOptions) -> Grid:
         if options.respacing is not None:
             sigmas = respaced(options, float(table[-1]), float(table[0]), steps)
             timesteps = respacing.sigma_to_t(sigmas, log_table)
-            if options.respacing in ("karras", "lu") and options.schedule.beta_schedule != "squaredcos_cap_v2":
+            cosine = options.schedule.beta_schedule == "squaredcos_cap_v2"
+            if options.respacing in ("karras", "lu") and (round_cosine or not cosine):
                 timesteps = timesteps.round()
             timesteps = np.trunc(timesteps)
         else:
             timesteps = dpm_timesteps(steps, options)
             sigmas = np.interp(timesteps, np.arange(last), table)
         sigmas = descending(np.append(sigmas, final_sigma(options)).astype(options.numpy_dtype))
-    alpha, sigma = alpha_sigma(sigmas)
+    ratio = torch.from_numpy(sigmas)
+    alpha = 1 / norm(ratio)
     return Grid(
         steps=len(timesteps),
         family="vp",
         schedule=options.schedule,
         timesteps=timesteps,
-        alpha=alpha,
-        sigma=sigma,
+        alpha=widened(alpha),
+        sigma=widened(ratio * alpha),
+        dtype=options.torch_dtype,
     )
 
 

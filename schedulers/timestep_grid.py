@@ -8,6 +8,7 @@ import torch
 from samplegraph.schedulers.errors import OptionError
 from samplegraph.schedulers.grid import Grid
 from samplegraph.schedulers.options import GridOptions
+from samplegraph.schedulers.precision import widened
 from samplegraph.schedulers.spacing import Array, custom, spaced
 
 
@@ -37,8 +38,8 @@ def vp_grid(options: GridOptions, t: Array, t_next: Array, *, alpha_to_one: bool
     there = torch.where(
         torch.from_numpy(t_next < 0), final, abar[torch.from_numpy(np.maximum(t_next, 0).astype(np.int64))]
     )
-    alpha, alpha_next = (_widen(values**0.5) for values in (here, there))
-    sigma, sigma_next = (_widen((1 - values) ** 0.5) for values in (here, there))
+    alpha, alpha_next = (widened(values**0.5) for values in (here, there))
+    sigma, sigma_next = (widened((1 - values) ** 0.5) for values in (here, there))
     return Grid(
         steps=len(t),
         family="vp",
@@ -48,7 +49,9 @@ def vp_grid(options: GridOptions, t: Array, t_next: Array, *, alpha_to_one: bool
         sigma=np.append(sigma, sigma_next[-1]),
         alpha_next=alpha_next,
         sigma_next=sigma_next,
-        added_variance=_widen(1 - here / there),
+        abar=widened(here),
+        abar_next=widened(there),
+        dtype=options.torch_dtype,
     )
 
 
@@ -63,7 +66,3 @@ def visited_grid(steps: int, options: GridOptions) -> Grid:
     """DDPM's grid: each step leads to the next visited timestep, the last to abar = 1."""
     t = visited(steps, options)
     return vp_grid(options, t, np.append(t[1:], -1.0), alpha_to_one=True)
-
-
-def _widen(values: torch.Tensor) -> Array:
-    return np.asarray(values.double().numpy(), dtype=np.float64)
