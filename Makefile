@@ -49,9 +49,14 @@ bench: $(TEST_READY) ## run the benchmarks
 wheel: $(TEST_READY) ## build dist/*.tar.gz, and from it dist/*.whl
 	$(BIN)/python -m build --no-isolation --outdir dist .
 
-cpp: $(TEST_READY) ## build the C++ runtime into build/cpp
-	cmake -S runtime/cpp -B build/cpp
-	cmake --build build/cpp --parallel $(JOBS)
+cpp: | $(BIN)/python ## build the C++ runtime into build/cpp
+	command -v cmake || $(INSTALL) cmake
+	export PATH="$$PATH:$(CURDIR)/$(BIN)"; roots=(); \
+	if command -v apt-get > /dev/null; then \
+	  $(BIN)/python runtime/cpp/fetch.py base build/cpp-headers; \
+	  roots=(-D{ONNXRUNTIME,NLOHMANN_JSON,STB}_ROOT="$(CURDIR)/build/cpp-headers/usr"); \
+	fi; \
+	cmake -S runtime/cpp -B build/cpp "$${roots[@]}"; cmake --build build/cpp --parallel $(JOBS)
 
 clean: ## remove what was built, but not .venv
 	rm -rf build dist *.egg-info .mypy_cache .ruff_cache .hypothesis
