@@ -13,7 +13,7 @@ from samplegraph.models.clip import clip_x0
 from samplegraph.models.guidance import SCALE, Guidance
 from samplegraph.models.spec import ModelSpec
 from samplegraph.schedulers import Grid, OptionError, Prediction, Scheduler
-from samplegraph.schedulers.prediction import convert
+from samplegraph.schedulers.prediction import convert, refuse_blind
 from samplegraph.schedulers.respacing import sigma_to_t
 
 Denoise = Callable[[torch.Tensor, int], Prediction[torch.Tensor]]
@@ -40,13 +40,7 @@ class Denoiser(nn.Module):
         self.prediction_type = _agreed_prediction_type(spec, scheduler)
         self.timesteps = model_timesteps(scheduler.grid, spec)
         self.dtype = next((p.dtype for p in network.parameters() if p.is_floating_point()), torch.float32)
-        if self.prediction_type == "epsilon" and not (self.options.clip_sample or self.options.thresholding):
-            blind = np.flatnonzero(self.grid.alpha[:-1] == 0)
-            if len(blind):
-                raise OptionError(
-                    f"prediction_type='epsilon' gives infinity at timestep {self.grid.timesteps[blind[0]]:g}, where no "
-                    "signal is left (rescale_betas_zero_snr); use a v_prediction model, clip_sample or another spacing"
-                )
+        refuse_blind(self.prediction_type, self.options, self.grid.alpha, self.grid.timesteps)
 
     def bind(self, conditions: Mapping[str, torch.Tensor], guided: list[str]) -> Denoise:
         """``denoise(x, i)`` under these conditions; the guided ones are doubled once, in front of the loop."""
@@ -61,10 +55,10 @@ class Denoiser(nn.Module):
             output = self.evaluate(seen, i, rows).to(x.dtype)
             if guided:
                 output = self.guidance.combine(output, scale)
-            p = convert(
-                self.prediction_type, x, output, float(self.grid.alpha[i]), float(self.grid.sigma[i]), factor
-            )
-            return Prediction(clip_x0(p.x0, self.options), p.eps)
+            alpha, sigma = float(self.grid.alpha[i]), float(self.grid.sigma[i])
+            p = convert(self.prediction_type, x, output, alpha, sigma, factor)
+            x0 = (x - sigma * p.eps) / alpha if self.options.x0_through_eps else p.x0
+            return Prediction(clip_x0(x0, self.options), p.eps)
 
         return denoise
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import ClassVar
 
 from samplegraph.schedulers.base import Denoise, Noise, Scheduler, State
@@ -61,15 +62,14 @@ class DPMMultistep(Scheduler):
         lower_order_final: bool = True,
         euler_at_final: bool = False,
     ) -> None:
-        super().__init__(grid, prediction)
+        through_eps = prediction.thresholding and not algorithm_type.endswith("++")
+        super().__init__(grid, replace(prediction, x0_through_eps=through_eps))
         self.solver_order = whole("solver_order", solver_order, 1, 3)
         self.algorithm_type = one_of("algorithm_type", algorithm_type, ALGORITHMS)
         self.order = 1 if (solver_order, algorithm_type) == (3, "sde-dpmsolver++") else min(solver_order, 2)
         self.on_x0 = algorithm_type.endswith("++")
         self.stochastic = algorithm_type.startswith("sde")
-        one_of("solver_type", solver_type, ("midpoint", "heun"))
-        self.on_x0 = algorithm_type.endswith("++")
-        self.stochastic = algorithm_type.startswith("sde")
+        self.midpoint = one_of("solver_type", solver_type, ("midpoint", "heun")) == "midpoint"
         few = flag("lower_order_final", lower_order_final) and self.steps < 15
         first = flag("euler_at_final", euler_at_final) or few or grid.sigma[-1] == 0
         self.final_orders = {self.steps - 1: 1 if first else 3, self.steps - 2: 2 if few else 3}
@@ -80,9 +80,7 @@ class DPMMultistep(Scheduler):
             )
         if algorithm_type == "sde-dpmsolver" and any(self.order_at(i) == 3 for i in range(self.steps)):
             raise OptionError("solver_order=3 is not defined for algorithm_type='sde-dpmsolver'; give 1 or 2")
-        self.weights = exponential_weights(
-            grid, on_x0=self.on_x0, stochastic=self.stochastic, midpoint=solver_type == "midpoint"
-        )
+        self.weights = exponential_weights(grid, on_x0=self.on_x0, stochastic=self.stochastic)
 
     @classmethod
     def build_grid(cls, steps: int, options: GridOptions) -> Grid:
@@ -105,7 +103,8 @@ class DPMMultistep(Scheduler):
             m = (x - alpha * p.x0) / sigma if self.prediction.thresholding else p.eps
         x = w.keep[i] * x + w.first[i] * m
         if order == 2:
-            x = x + w.second[i] * (w.newer[i] * (m - state[0]))
+            second = 0.5 * w.first[i] if self.midpoint else w.second[i]
+            x = x + second * (w.newer[i] * (m - state[0]))
         elif order == 3:
             slope = w.newer[i] * (m - state[0])
             change = slope - w.older[i] * (state[0] - state[1])

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from math import inf, sqrt
+from math import inf
 from typing import ClassVar
 
 from samplegraph.schedulers.base import Denoise, Noise, Scheduler, State
 from samplegraph.schedulers.errors import OptionError, in_range
 from samplegraph.schedulers.grid import Grid
 from samplegraph.schedulers.options import COMMON_BETAS, SIGMA_DEFAULTS, GridOptions
+from samplegraph.schedulers.precision import floats
 from samplegraph.schedulers.prediction import PredictionOptions
 from samplegraph.schedulers.sigma_grid import k_diffusion_grid
 from samplegraph.schedulers.vector import X
@@ -63,6 +64,11 @@ class Euler(Scheduler):
                 f"s_churn={s_churn!r} needs prediction_type: the noise it adds after the model has seen the "
                 "sample is read differently for each"
             )
+        sigma = grid.tensor("sigma")
+        spread = float(grid.own["laid_out"][0]) if "laid_out" in grid.own else self.steps
+        raised = sigma[:-1] * (min(self.s_churn / spread, 2**0.5 - 1) + 1)
+        self.sigma_hat, self.dt = floats(raised), floats(sigma[1:] - raised)
+        self.std = floats((raised**2 - sigma[:-1] ** 2) ** 0.5)
 
     @classmethod
     def build_grid(cls, steps: int, options: GridOptions) -> Grid:
@@ -71,16 +77,14 @@ class Euler(Scheduler):
     def step(self, i: int, x: X, state: State[X], denoise: Denoise[X], noise: Noise[X]) -> tuple[X, State[X]]:
         _, sigma, _, sigma_next = self.pair(i)
         p = denoise(x, i)
-        churned = self.s_churn > 0 and self.s_tmin <= sigma <= self.s_tmax
-        if not churned:
+        if not (self.s_churn and self.s_tmin <= sigma <= self.s_tmax):
             return x + (sigma_next - sigma) * ((x - p.x0) / sigma), state
-        sigma_hat = sigma * (1 + min(self.s_churn / self.steps, sqrt(2) - 1))
-        moved = x + (self.s_noise * sqrt(sigma_hat**2 - sigma**2)) * noise()
+        moved = x + self.std[i] * (self.s_noise * noise())
         match self.prediction.prediction_type:
             case "epsilon":
-                x0 = moved - sigma_hat * p.eps
+                x0 = moved - self.sigma_hat[i] * p.eps
             case "sample":
                 x0 = p.x0
             case _:
                 x0 = p.x0 + (moved - x) / (sigma**2 + 1)
-        return moved + (sigma_next - sigma_hat) * ((moved - x0) / sigma_hat), state
+        return moved + self.dt[i] * ((moved - x0) / self.sigma_hat[i]), state

@@ -28,14 +28,13 @@ class ExponentialWeights:
     bend: list[float]
 
 
-def exponential_weights(grid: Grid, *, on_x0: bool, stochastic: bool, midpoint: bool) -> ExponentialWeights:
+def exponential_weights(grid: Grid, *, on_x0: bool, stochastic: bool) -> ExponentialWeights:
     """DPM-Solver (arXiv:2206.00927, eq. B.7) on eps, DPM-Solver++ (arXiv:2211.01095, eq. 9) on x0, or their SDE forms.
 
     The operations follow diffusers' one by one. The integrals of ``exp`` times a polynomial over the step are the
     phi functions; ``third`` of the stochastic x0 form carries diffusers' sign, where ``q + 0.5`` would be right.
 
-    Args:
-        midpoint: weigh D1 by half of ``first`` and not by the exact integral.
+    The midpoint rule weighs D1 by half of ``first`` in place of ``second``.
     """
     alpha, sigma = grid.tensor("alpha"), grid.tensor("sigma")
     lam = alpha.log() - sigma.log()
@@ -56,8 +55,6 @@ def exponential_weights(grid: Grid, *, on_x0: bool, stochastic: bool, midpoint: 
         second = -k * (sigma_next * (grown / h - 1.0))
         third = -(sigma_next * ((grown - h) / h**2 - 0.5))
         std = sigma_next * ((2 * h).exp() - 1.0).sqrt()
-    if midpoint:
-        second = 0.5 * first
     r0, r1 = h.roll(1) / h, h.roll(2) / h
     rows = (keep, first, second, third, std, 1.0 / r0, 1.0 / r1, r0 / (r0 + r1), 1.0 / (r0 + r1))
     return ExponentialWeights(*(floats(row) for row in rows))

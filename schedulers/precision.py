@@ -1,4 +1,4 @@
-"""Tensor arithmetic in the precision of the tables: torch's, as its float32 roots differ from numpy's in the last bit."""
+"""Tensor arithmetic in the precision of the tables, by torch: its float32 roots differ from numpy's in the last bit."""
 
 from __future__ import annotations
 

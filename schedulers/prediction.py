@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Generic
 
@@ -29,6 +29,8 @@ class PredictionOptions:
 
     ``prediction_type=None`` takes the model's own. ``clip_sample`` clamps x0 to ``+-clip_sample_range``;
     ``thresholding`` is Imagen's dynamic thresholding (arXiv:2205.11487, section 2.3) and replaces clipping.
+    ``x0_through_eps``, set by a scheduler, recovers x0 from eps whatever the network predicts: it only rounds
+    differently, as diffusers does where it thresholds for a solver on eps.
 
     Raises:
         OptionError: an unknown prediction type or a value out of range.
@@ -40,6 +42,7 @@ class PredictionOptions:
     thresholding: bool = False
     dynamic_thresholding_ratio: float = 0.995
     sample_max_value: float = 1.0
+    x0_through_eps: bool = False
 
     def __post_init__(self) -> None:
         if self.prediction_type is not None:
@@ -87,3 +90,22 @@ def convert(
             kept = a * x if input_scale == 1 else x / ((sigma**2 + alpha**2) / alpha)
             x0 = kept - s * output
             return Prediction(x0, (s * input_scale) * x + a * output)
+
+
+def refuse_blind(
+    prediction_type: str, options: PredictionOptions, alpha: Iterable[float], timesteps: Iterable[float]
+) -> None:
+    """Refuse to read eps where no signal is left (alpha = 0) unless clipping makes the infinite x0 finite.
+
+    Raises:
+        OptionError: at one of ``timesteps`` alpha is 0.
+    """
+    if prediction_type != "epsilon" or (options.clip_sample and not options.thresholding):
+        return
+    for a, t in zip(alpha, timesteps, strict=False):
+        if a == 0:
+            raise OptionError(
+                f"prediction_type='epsilon' gives infinity at timestep {t:g}, where no signal is left "
+                "(rescale_betas_zero_snr); use a v_prediction model, clip_sample without thresholding, or another "
+                "timestep_spacing"
+            )

@@ -11,7 +11,7 @@ from samplegraph.schedulers.base import Scheduler
 from samplegraph.schedulers.errors import OptionError, suggest
 from samplegraph.schedulers.grid import step_count
 from samplegraph.schedulers.options import RESPACING_FLAGS, GridOptions, respacing_of
-from samplegraph.schedulers.prediction import PredictionOptions
+from samplegraph.schedulers.prediction import PredictionOptions, refuse_blind
 from samplegraph.schedulers.spacing import numbers
 
 #: name == file stem == command-line name -> class in that file. Adding a scheduler adds one line here.
@@ -93,6 +93,8 @@ def create(name: str, steps: int | None = None, **options: Any) -> Scheduler:
     grid = cls.build_grid(count, grid_options)
     prediction = PredictionOptions(**{k: config[k] for k in cls.prediction_defaults})
     scheduler = cls(grid, prediction, **{k: config[k] for k in own_defaults(cls)})
+    if prediction.prediction_type is not None:
+        refuse_blind(prediction.prediction_type, prediction, grid.alpha, grid.timesteps)
     scheduler.name = name
     scheduler.config = config
     scheduler.profile()

@@ -70,6 +70,8 @@ def final_sigma(options: GridOptions) -> float:
 def k_diffusion_grid(steps: int, options: GridOptions) -> Grid:
     """Variance-exploding grid of the Euler family: float timesteps, x = x0 + sigma * eps (arXiv:2206.00364).
 
+    Its own table ``laid_out`` is the number of steps for which there are sigmas, more than N for log_linear.
+
     Raises:
         OptionError: sigmas that do not descend, or options that exclude each other.
     """
@@ -86,7 +88,8 @@ def k_diffusion_grid(steps: int, options: GridOptions) -> Grid:
             offset = options.steps_offset
             timesteps = spaced(options.timestep_spacing, steps, last, offset=offset, whole=False)
         if options.interpolation_type == "log_linear":
-            # One value too many, so that the final sigma is never reached; over the whole training range.
+            # One value too many, over the whole training range: the final sigma is laid out, but only continuous
+            # timesteps, of which there is then one more, reach it.
             high, low = float(log_table[-1]), float(log_table[0])
             sigmas = torch.linspace(high, low, steps + 1, dtype=options.torch_dtype).exp().numpy()
         else:
@@ -94,15 +97,17 @@ def k_diffusion_grid(steps: int, options: GridOptions) -> Grid:
         if options.respacing is not None:
             sigmas = respaced(options, float(sigmas[0]), float(sigmas[-1]), steps)
             timesteps = respacing.sigma_to_t(sigmas, log_table)
-        sigmas = descending(np.append(sigmas, final_sigma(options)).astype(options.numpy_dtype)[: steps + 1])
+        sigmas = descending(np.append(sigmas, final_sigma(options)).astype(options.numpy_dtype))
+    laid_out = len(sigmas) - 1
     if options.timestep_type == "continuous" and options.prediction_type == "v_prediction":
         if options.timesteps is not None:
             raise OptionError("timesteps and timestep_type='continuous' exclude each other; give sigmas instead")
-        timesteps = 0.25 * np.log(sigmas[:-1])
+        timesteps = widened(0.25 * torch.from_numpy(sigmas[:-1]).log())
+    sigmas = sigmas[: len(timesteps) + 1]
     ratio = torch.from_numpy(sigmas)
     unit = options.timestep_spacing in ("linspace", "trailing")
     return Grid(
-        steps=steps,
+        steps=len(timesteps),
         family="ve",
         schedule=options.schedule,
         timesteps=timesteps.astype(np.float32).astype(np.float64),
@@ -111,6 +116,7 @@ def k_diffusion_grid(steps: int, options: GridOptions) -> Grid:
         input_scale=1.0 / widened(norm(ratio[:-1])),
         init_noise_sigma=float(ratio.max() if unit else norm(ratio.max())),
         dtype=options.torch_dtype,
+        own={"laid_out": np.array([float(laid_out)])},
     )
 
 
@@ -144,7 +150,9 @@ def dpm_grid(
         else:
             timesteps = dpm_timesteps(steps, options)
             sigmas = np.interp(timesteps, np.arange(last), table)
-        sigmas = descending(np.append(sigmas, final_sigma(options)).astype(options.numpy_dtype))
+        repeated = repeat_last and options.respacing is not None and options.final_sigmas_type == "sigma_min"
+        end = float(sigmas[-1]) if repeated else final_sigma(options)
+        sigmas = descending(np.append(sigmas, end).astype(options.numpy_dtype))
     ratio = torch.from_numpy(sigmas)
     alpha = 1 / norm(ratio)
     return Grid(
