@@ -2,8 +2,9 @@
 add_library(samplegraph_flags INTERFACE)
 target_compile_options(samplegraph_flags INTERFACE -Wall -Wextra -Wshadow -Wconversion -ffunction-sections
   -fdata-sections $<$<BOOL:${SAMPLEGRAPH_WERROR}>:-Werror>)
+
+# Sanitizers are for all that is linked together, the test framework too.
 if(SAMPLEGRAPH_SANITIZE)
-  target_compile_options(samplegraph_flags INTERFACE -fsanitize=${SAMPLEGRAPH_SANITIZE} -fno-omit-frame-pointer
-    -fno-sanitize-recover=all -g -O1)
-  target_link_options(samplegraph_flags INTERFACE -fsanitize=${SAMPLEGRAPH_SANITIZE})
+  add_compile_options(-fsanitize=${SAMPLEGRAPH_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer -g)
+  add_link_options(-fsanitize=${SAMPLEGRAPH_SANITIZE})
 endif()

@@ -24,8 +24,9 @@ FileSource::FileSource(const std::string& path, const char* if_missing, const ch
   }
   if (!error) {
     file_.reset(std::fopen(path.c_str(), "rb"));
-    if (!file_) error.assign(errno, std::generic_category());
+    if (!file_) error.assign(errno != 0 ? errno : EIO, std::generic_category());
   }
+  if (error == std::errc::not_enough_memory) throw std::bad_alloc();
   if (error) throw Failure(SG_BAD_FILE, cat(path, ": cannot be read (", error.message(), "); ", if_unreadable));
 }
 

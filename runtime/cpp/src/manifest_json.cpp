@@ -1,59 +1,49 @@
-#include <cmath>
-#include <exception>
-#include <limits>
-#include <nlohmann/json.hpp>
+/** The manifest's JSON: what is required, and what is said where it is not there. */
 #include <set>
 #include <stdexcept>
 
 #include "error.hpp"
+#include "json.hpp"
 #include "manifest.hpp"
 #include "text.hpp"
 
 namespace sg {
 namespace {
 
-using Json = nlohmann::json;
-constexpr std::int64_t kMaxElements = std::int64_t{1} << 48;  // of one sample or condition row
+constexpr std::int64_t kMaxElements = std::int64_t{1} << 48;  // of one input or output
 constexpr const char* kRoles[] = {"noise", "step_noise", "condition", "negative", "guidance_scale", "sample"};
 
 [[noreturn]] void damaged(const std::string& reason) { throw std::runtime_error(reason); }
 
-std::string brief(const Json& value) {
-  return one_line(value.dump(-1, ' ', false, Json::error_handler_t::replace), 40);
-}
-
 const Json& member(const Json& data, const char* key) {
-  if (!data.is_object()) damaged(cat("a group that holds ", in_quotes(key), " is not an object"));
-  const auto found = data.find(key);
-  if (found == data.end()) damaged(cat(in_quotes(key), " is missing"));
+  if (!data.is(Json::Kind::object)) damaged(cat("what holds ", in_quotes(key), " is not an object"));
+  const Json* found = data.find(key);
+  if (found == nullptr) damaged(cat(in_quotes(key), " is missing"));
   return *found;
 }
 
 std::string text(const Json& data, const char* key) {
   const Json& value = member(data, key);
-  if (!value.is_string()) damaged(cat(key, " is not text"));
-  return value.get<std::string>();
+  if (!value.is(Json::Kind::text)) damaged(cat(key, " is not text"));
+  return value.text();
 }
 
 std::int64_t whole(const Json& value, const std::string& name, std::int64_t low) {
-  if (!value.is_number_integer() || value.get<std::int64_t>() < low ||
-      (value.is_number_unsigned() && value.get<std::uint64_t>() > std::numeric_limits<std::int64_t>::max())) {
-    damaged(cat(name, " is ", brief(value)));
-  }
-  return value.get<std::int64_t>();
+  if (!value.is(Json::Kind::integer) || value.integer() < low) damaged(cat(name, " is ", value.shown()));
+  return value.integer();
 }
 
 std::optional<double> number(const Json& data, const char* key) {
-  const auto found = data.find(key);
-  if (found == data.end() || found->is_null()) return std::nullopt;
+  const Json* found = data.find(key);
+  if (found == nullptr || found->is(Json::Kind::null)) return std::nullopt;
   if (!found->is_number()) damaged(cat(key, " is not a number"));
-  return found->get<double>();
+  return found->number();
 }
 
-const Json& list(const Json& data, const char* key) {
+const std::vector<Json>& list(const Json& data, const char* key) {
   const Json& value = member(data, key);
-  if (!value.is_array()) damaged(cat(key, " is not a list"));
-  return value;
+  if (!value.is(Json::Kind::list)) damaged(cat(key, " is not a list"));
+  return value.elements();
 }
 
 Tensor tensor(const Json& data) {
@@ -65,18 +55,17 @@ Tensor tensor(const Json& data) {
     if (role == kRoles[i]) out.role = i + 1;
   }
   if (!dtype || out.role == 0) {
-    damaged(cat("tensor ", in_quotes(out.name), " has dtype ", in_quotes(text(data, "dtype")), " and role ", in_quotes(role)));
+    damaged(cat("tensor ", in_quotes(out.name), " has dtype ", in_quotes(text(data, "dtype")), " and role ",
+                in_quotes(role)));
   }
   out.dtype = *dtype;
-  if (const auto found = data.find("description"); found != data.end() && found->is_string()) {
-    out.description = found->get<std::string>();
-  }
-  const Json& shape = list(data, "shape");
+  if (const Json* found = data.find("description")) out.description = found->text();
+  const std::vector<Json>& shape = list(data, "shape");
   if (shape.size() > kMaxRank) damaged(cat(out.name, " has ", std::to_string(shape.size()), " axes"));
   std::int64_t elements = 1;
   for (const Json& axis : shape) {
-    if (axis.is_string()) {
-      out.shape.push_back({-1, axis.get<std::string>()});
+    if (axis.is(Json::Kind::text)) {
+      out.shape.push_back({-1, axis.text()});
       continue;
     }
     out.shape.push_back({whole(axis, cat("an axis of ", out.name), 1), ""});
@@ -87,6 +76,17 @@ Tensor tensor(const Json& data) {
   out.minimum = number(data, "minimum");
   out.maximum = number(data, "maximum");
   return out;
+}
+
+/** Noise is float32 or float16, and has the shape of a sample behind its row axis. */
+void check_noise(const Tensor& each, const Tensor& noise) {
+  const std::size_t first = *each.row_axis() + 1;
+  bool fits = noise.shape.size() >= 2 && each.shape.size() - first == noise.shape.size() - 1;
+  for (std::size_t axis = first; fits && axis < each.shape.size(); ++axis) {
+    fits = !each.shape[axis].symbolic() && each.shape[axis].size == noise.shape[axis - first + 1].size;
+  }
+  if (each.dtype != SG_FLOAT32 && each.dtype != SG_FLOAT16) damaged(cat(each.name, " is ", each.type().name));
+  if (!fits || each.dtype != noise.dtype) damaged(cat(each.name, " has no shape of noise"));
 }
 
 /** What the runtime relies on: rows agree, step_noise has its slices, names are told apart. */
@@ -101,24 +101,17 @@ void check(const Manifest& manifest) {
   std::set<std::string> names;
   for (const Tensor& each : manifest.inputs) {
     if (!names.insert(each.name).second) damaged(cat("two inputs are called ", in_quotes(each.name)));
-    if (each.role <= SG_STEP_NOISE && manifest.input(each.role) != &each) damaged(cat(each.name, " is a second noise"));
     const auto rows = each.row_axis();
     if (rows && (*rows >= each.shape.size() || each.shape[*rows].size != manifest.batch())) {
       damaged(cat(each.name, " and the output differ in their batch axis"));
     }
     if (each.role != SG_NOISE && each.role != SG_STEP_NOISE) continue;
-    if (each.dtype != SG_FLOAT32 && each.dtype != SG_FLOAT16) damaged(cat(each.name, " is ", each.type().name));
-    const std::size_t first = *rows + 1;
-    if (noise->shape.size() < 2 || each.shape.size() - first != noise->shape.size() - 1) {
-      damaged(cat(each.name, " has no shape of noise"));
-    }
-    for (std::size_t axis = first; axis < each.shape.size(); ++axis) {
-      const std::int64_t size = each.shape[axis].size;
-      if (size < 0 || size != noise->shape[axis - first + 1].size) damaged(cat(each.name, " has no shape of noise"));
-    }
+    if (manifest.input(each.role) != &each) damaged(cat(each.name, " is a second noise"));
+    if (!rows) damaged(cat(each.name, " has no shape of noise"));
+    check_noise(each, *noise);
   }
   const Tensor* steps = manifest.input(SG_STEP_NOISE);
-  if ((steps == nullptr ? 0 : steps->shape[0].size) != manifest.slices || (steps && steps->dtype != noise->dtype)) {
+  if ((steps == nullptr ? 0 : steps->shape[0].size) != manifest.slices) {
     damaged("step_noise and noise.slices contradict each other");
   }
 }
@@ -145,9 +138,8 @@ Manifest parse(const Json& data) {
   const Json& noise = member(data, "noise");
   out.slices = whole(member(noise, "slices"), "noise.slices", 0);
   out.init_noise_sigma = number(noise, "init_noise_sigma").value_or(1.0);
-  if (const Json& file = member(member(data, "weights"), "file"); !file.is_null()) {
-    if (!file.is_string()) damaged("weights.file is not text");
-    out.weights_file = file.get<std::string>();
+  if (const Json& file = member(member(data, "weights"), "file"); !file.is(Json::Kind::null)) {
+    out.weights_file = text(member(data, "weights"), "file");
   }
   member(data, "versions");
   for (const Json& each : list(data, "inputs")) out.inputs.push_back(tensor(each));
@@ -157,36 +149,24 @@ Manifest parse(const Json& data) {
 }
 
 void check_version(const Json& data, const std::string& source) {
-  const auto version = data.find("format_version");
-  const bool known = version != data.end() && version->is_number_integer();
-  if (!known || version->get<double>() < 1) {
-    const std::string shown = version == data.end() ? "None" : brief(*version);
-    throw Failure(SG_BAD_FILE, cat(source, ": format_version=", shown, " is not a version; export the file again"));
+  const Json* version = data.find("format_version");
+  const bool known = version != nullptr && (version->is(Json::Kind::integer) || version->number() > 1e18);
+  if (!known || version->number() < 1) {
+    throw Failure(SG_BAD_FILE, cat(source, ": format_version=", version == nullptr ? "None" : version->shown(),
+                                   " is not a version; export the file again"));
   }
-  if (version->get<double>() > kFormatVersion) {
-    throw Failure(SG_BAD_FILE, cat(source, ": manifest version ", brief(*version), " is newer than this runtime, ",
+  if (version->number() > kFormatVersion) {
+    throw Failure(SG_BAD_FILE, cat(source, ": manifest version ", version->shown(), " is newer than this runtime, ",
                                    "which reads up to ", kFormatVersion, "; update samplegraph"));
   }
-}
-
-/** nlohmann's message without its number. */
-std::string reason(const std::exception& error) {
-  const std::string what = error.what();
-  const std::size_t end = what.rfind("[json.exception.", 0) == 0 ? what.find("] ") : std::string::npos;
-  return one_line(end == std::string::npos ? what : what.substr(end + 2), 160);
 }
 
 }  // namespace
 
 Manifest parse_manifest(std::string json, const std::string& source) {
-  Json data;
-  try {
-    data = Json::parse(json);
-  } catch (const Json::exception& error) {
-    throw Failure(SG_BAD_FILE, cat(source, ": the manifest is not JSON (", reason(error), "); export the file again"));
-  }
-  const auto format = data.is_object() ? data.find("format") : data.end();
-  if (!data.is_object() || format == data.end() || !format->is_string() || *format != "samplegraph") {
+  const Json data = Json::parse(json, cat(source, ": the manifest is not JSON"), "; export the file again");
+  const Json* format = data.find("format");
+  if (format == nullptr || format->text() != "samplegraph") {
     throw Failure(SG_BAD_FILE,
                   cat(source, ": not a samplegraph manifest; give a file that `samplegraph export` wrote"));
   }
@@ -195,10 +175,9 @@ Manifest parse_manifest(std::string json, const std::string& source) {
     Manifest out = parse(data);
     out.json = std::move(json);
     return out;
-  } catch (const std::bad_alloc&) {
-    throw;
-  } catch (const std::exception& error) {
-    throw Failure(SG_BAD_FILE, cat(source, ": the manifest is damaged (", reason(error), "); export the file again"));
+  } catch (const std::runtime_error& error) {
+    throw Failure(SG_BAD_FILE, cat(source, ": the manifest is damaged (", one_line(error.what(), 160),
+                                   "); export the file again"));
   }
 }
 

@@ -1,0 +1,120 @@
+"""Configure and build the C++ runtime: ``python build.py [PRESET] [--target NAME ...]`` from any folder.
+
+A preset is a folder below ``build/cpp`` and its options; see ``PRESETS``. CMake comes from the machine, else from
+PyPI into the build folder; headers come from pinned Debian packages where apt is there (see fetch.py), else CMake
+looks on the machine and then fetches releases. Nothing is installed. Runs that meet wait for each other.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import fcntl
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+SOURCE = Path(__file__).resolve().parent
+BUILD = Path(os.environ.get("SAMPLEGRAPH_CPP_BUILD", SOURCE.parents[1] / "build" / "cpp"))
+CMAKE = "cmake>=3.26,<5"
+
+
+@dataclass(frozen=True)
+class Preset:
+    """CMake options, and what is built unless a target is named."""
+
+    options: dict[str, str] = field(default_factory=dict)
+    targets: tuple[str, ...] = ("all",)
+    debs: tuple[str, ...] = ("base",)
+
+
+TESTED = {"SAMPLEGRAPH_BUILD_TESTS": "ON", "SAMPLEGRAPH_WERROR": "ON", "SAMPLEGRAPH_INSTALL": "OFF"}
+PRESETS = {
+    "release": Preset({"SAMPLEGRAPH_WERROR": "ON"}),
+    "test": Preset({**TESTED, "SAMPLEGRAPH_BUILD_BENCHMARKS": "ON", "SAMPLEGRAPH_INSTALL": "ON"}),
+    "asan": Preset({**TESTED, "SAMPLEGRAPH_BUILD_FUZZERS": "ON", "SAMPLEGRAPH_SANITIZE": "address,undefined"}),
+    "tsan": Preset({**TESTED, "SAMPLEGRAPH_SANITIZE": "thread"}),
+}
+
+
+@contextlib.contextmanager
+def alone(name: str) -> Iterator[None]:
+    """Hold the lock of one preset."""
+    BUILD.mkdir(parents=True, exist_ok=True)
+    with (BUILD / f"{name}.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def cmake() -> str:
+    """The program: the machine's, that of this Python environment, or one from PyPI in the build folder."""
+    tools = BUILD / "tools"
+    for folder in (None, str(Path(sys.executable).parent), str(tools / "bin")):
+        if found := shutil.which("cmake", path=folder):
+            return found
+    pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", "install"]
+    subprocess.run([*pip, "--target", str(tools), CMAKE], check=True)
+    program = tools / "cmake" / "data" / "bin" / "cmake"  # the wheel's script needs its own site-packages
+    if not program.is_file():
+        raise SystemExit("error: cmake is missing and could not be installed; install CMake 3.20 or newer")
+    return str(program)
+
+
+def roots(preset: Preset) -> dict[str, str]:
+    """Where fetched headers and sources lie; nothing where apt is not there."""
+    if shutil.which("apt-get") is None or shutil.which("dpkg-deb") is None:
+        return {}
+    with alone("deps"):
+        for each in preset.debs:
+            subprocess.run([sys.executable, str(SOURCE / "fetch.py"), each, str(BUILD / "debs" / each)], check=True)
+    usr = BUILD / "debs" / "base" / "usr"
+    names = ("ONNXRUNTIME_ROOT", "NLOHMANN_JSON_ROOT", "STB_ROOT")
+    return {**dict.fromkeys(names, str(usr)), "GOOGLETEST_ROOT": str(usr / "src" / "googletest")}
+
+
+def configure(name: str, preset: Preset, program: str) -> Path:
+    """Run CMake's first stage; returns the build folder."""
+    folder = BUILD / name
+    options = {**roots(preset), **preset.options}
+    command = [program, "-S", str(SOURCE), "-B", str(folder), *[f"-D{k}={v}" for k, v in options.items()]]
+    if not (folder / "CMakeCache.txt").is_file() and shutil.which("ninja"):
+        command += ["-G", "Ninja"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(f"{done.stdout}\n{done.stderr}\nerror: CMake failed in {folder}")
+    return folder
+
+
+def build(name: str, targets: tuple[str, ...] = (), jobs: int = 2) -> Path:
+    """Build a preset; returns its folder."""
+    preset = PRESETS[name]
+    program = cmake()
+    with alone(name):
+        folder = configure(name, preset, program)
+        command = [program, "--build", str(folder), "--parallel", str(jobs), "--target", *(targets or preset.targets)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise SystemExit(f"{done.stdout[-8000:]}\n{done.stderr}\nerror: the build failed in {folder}")
+    return folder
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("preset", choices=PRESETS, nargs="?", default="release")
+    parser.add_argument("--target", action="append", default=[])
+    parser.add_argument("--jobs", type=int, default=2)
+    arguments = parser.parse_args()
+    try:
+        print(build(arguments.preset, tuple(arguments.target), arguments.jobs))
+    except subprocess.CalledProcessError as error:
+        print(f"error: {' '.join(map(str, error.cmd))} failed", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

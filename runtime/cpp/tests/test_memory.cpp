@@ -1,0 +1,172 @@
+/** No allocation after warm-up, and an error text wherever memory runs out. Every allocation of the process is seen. */
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <cerrno>
+#include <cstdlib>
+
+#include "engine.hpp"
+#include "error.hpp"
+#include "support.hpp"
+
+namespace {
+
+std::atomic<long> allocations{0};
+thread_local bool counting = false;
+thread_local long fail_at = 0;  // the n-th allocation of this thread fails; 0: none
+
+/** Whether this allocation is made to fail. */
+bool counted() {
+  if (!counting) return false;
+  ++allocations;
+  if (fail_at == 0 || --fail_at > 0) return false;
+  errno = ENOMEM;
+  return true;
+}
+
+}  // namespace
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SG_OWN_MALLOC 0  // the sanitizer's own; only operator new is counted
+#else
+#define SG_OWN_MALLOC 1
+#endif
+
+#if SG_OWN_MALLOC && defined(__GLIBC__)
+extern "C" {
+void* __libc_malloc(std::size_t);
+void* __libc_calloc(std::size_t, std::size_t);
+void* __libc_realloc(void*, std::size_t);
+void* __libc_memalign(std::size_t, std::size_t);
+
+void* malloc(std::size_t size) { return counted() ? nullptr : __libc_malloc(size); }
+void* calloc(std::size_t count, std::size_t size) { return counted() ? nullptr : __libc_calloc(count, size); }
+void* realloc(void* old, std::size_t size) { return counted() ? nullptr : __libc_realloc(old, size); }
+void* aligned_alloc(std::size_t alignment, std::size_t size) {
+  return counted() ? nullptr : __libc_memalign(alignment, size);
+}
+}
+#else
+void* operator new(std::size_t size) {
+  void* memory = counted() ? nullptr : std::malloc(size);
+  if (memory == nullptr) throw std::bad_alloc();
+  return memory;
+}
+void operator delete(void* memory) noexcept { std::free(memory); }
+void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
+#endif
+
+namespace sg {
+namespace {
+
+using test::Asked;
+using test::FakeBackend;
+
+struct Counting {
+  Counting() { counting = true; }
+  ~Counting() { counting = false; }
+};
+
+struct Fake {
+  explicit Fake(const test::Toy& toy) : manifest(test::toy_manifest(toy)) {
+    engine = std::make_unique<Engine>(manifest, std::make_unique<FakeBackend>(manifest));
+  }
+  Manifest manifest;
+  std::unique_ptr<Engine> engine;
+};
+
+TEST(Memory, TheCounterCounts) {
+  allocations = 0;
+  const Counting scope;
+  delete new int;  // may be elided
+  std::vector<int> list(100);
+  list.resize(1000);
+  EXPECT_GT(allocations, 0);
+}
+
+TEST(Memory, NothingIsAllocatedAfterTheFirstCall) {
+  for (const char* batch : {"1", "2", "\"batch\""}) {
+    Fake fake({batch, 2, "float32", ""});
+    Asked asked({1, 2, 3});
+    const std::uint64_t seeds[] = {1, 2, 3};
+    std::vector<float> out(48);
+    for (const sg_rng rng : {SG_TORCH, SG_PHILOX}) {
+      for (const sg_seed_kind kind : {SG_SEED_ONE, SG_SEED_EACH}) {
+        (*asked).rng = rng;
+        (*asked).seed_kind = kind;
+        (*asked).seeds = seeds;
+        (*asked).seed_count = 3;
+        fake.engine->sample(*asked, out.data(), 192);
+        allocations = 0;
+        {
+          const Counting scope;
+          for (int i = 0; i < 100; ++i) fake.engine->sample(*asked, out.data(), 192);
+        }
+        EXPECT_EQ(allocations, 0) << batch;
+      }
+    }
+  }
+}
+
+TEST(Memory, WarmUpMakesSeveralCallsFree) {
+  Fake fake({"1", 1, "float32", ""});
+  Asked asked({1, 2, 3});
+  fake.engine->warm_up(*asked, 4);
+  std::vector<float> out(48);
+  allocations = 0;
+  {
+    const Counting scope;
+    fake.engine->sample(*asked, out.data(), 192);
+  }
+  EXPECT_EQ(allocations, 0);
+}
+
+/** Fail the first allocation, then the second, and so on, until the call succeeds. */
+template <class Body>
+int fail_everywhere(Body&& body) {
+  for (int n = 1; n < 10000; ++n) {
+    counting = true;
+    fail_at = n;
+    const sg_status status = body();
+    const bool failed = fail_at == 0;
+    counting = false;
+    fail_at = 0;
+    if (!failed) {
+      EXPECT_EQ(status, SG_OK) << last_error();
+      return n;
+    }
+    EXPECT_TRUE(status == SG_NO_MEMORY || status == SG_OK) << n << ": " << status << " " << last_error();
+    if (status == SG_OK) continue;
+    EXPECT_NE(std::string(last_error()).find("memory"), std::string::npos) << last_error();
+  }
+  return 0;
+}
+
+TEST(Memory, RunningOutIsAnErrorInACall) {
+  const int tried = fail_everywhere([] {
+    counting = false;
+    const long n = fail_at;
+    Fake fake({"2", 2, "float32", ""});
+    Asked asked({1, 2, 3});
+    std::vector<float> out(48);
+    counting = true;
+    fail_at = n;
+    return guarded([&] { fake.engine->sample(*asked, out.data(), 192); });
+  });
+  EXPECT_GT(tried, 5);
+}
+
+TEST(Memory, RunningOutIsAnErrorInReadingAManifest) {
+  const std::string path =
+      test::write_temporary("memory.onnx", test::onnx_bytes(kMetadataKey, test::toy_json()));
+  const int tried = fail_everywhere([&] {
+    sg_manifest* manifest = nullptr;
+    const sg_status status = sg_manifest_open(path.c_str(), &manifest);
+    sg_manifest_close(manifest);
+    return status;
+  });
+  EXPECT_GT(tried, 50);
+}
+
+}  // namespace
+}  // namespace sg
