@@ -11,6 +11,7 @@ from typing import Any, cast
 
 import onnx_ir as ir
 import torch
+from onnxscript import optimizer
 from torch import nn
 
 from samplegraph.export.builder import CALL, DOMAIN, OPSET
@@ -161,7 +162,7 @@ def _export(
                 verbose=False,
             )
             assert program is not None
-            program.optimize()
+            optimizer.optimize_ir(program.model, num_iterations=1)  # a second round finds nothing more
     except Exception as error:
         raise ExportError(_reason("torch.onnx.export cannot capture the model", error)) from error
     finally:

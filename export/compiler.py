@@ -1,12 +1,12 @@
 """The compiler: sampler in, program out.
 
-    sampler + example shapes
-      -> signature            graph inputs and output                                    (signature)
-      -> denoiser graph       captured once, optimised before anything is unrolled       (capture, passes)
-      -> sampler graph        each evaluation one opaque node; affine ones without torch (lower, else capture)
-      -> specialised parts    by binding time, for all call sites                        (bindings, fold, specialise)
-      -> linked graph         sites in place of the opaque nodes, weights shared         (link)
-      -> Program              manifest, serialisation, verification                      (describe, emit, verify)
+sampler + example shapes
+  -> signature            graph inputs and output                                    (signature)
+  -> denoiser graph       captured once, optimised before anything is unrolled       (capture, passes)
+  -> sampler graph        each evaluation one opaque node; affine ones without torch (lower, else capture)
+  -> specialised parts    by binding time, for all call sites                        (bindings, fold, specialise)
+  -> linked graph         sites in place of the opaque nodes, weights shared         (link)
+  -> Program              manifest, serialisation, verification                      (describe, emit, verify)
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import numpy as np
 import onnx_ir as ir
 
 from samplegraph.export.capture import Captures, trace_sampler
+from samplegraph.export.cost import costs
 from samplegraph.export.describe import describe
 from samplegraph.export.link import link
 from samplegraph.export.lower import lower_sampler
@@ -77,12 +78,12 @@ def compile(
         used = [w for w in parts.weights if w.uses()]
         sha256, size = digest(used)
         versions = {package: version(package) for package in _PACKAGES}
-        manifest = describe(
-            sampler, sig, name or default_name(sampler, sig), "unrolled", Weights(sha256, size), versions
-        )
+        by_class = costs(parts.bindings, sig.rows)
+        stem = name or default_name(sampler, sig)
+        manifest = describe(sampler, sig, stem, "unrolled", Weights(sha256, size), versions, by_class, parts.counts)
         graph.producer_name, graph.producer_version = "samplegraph", versions["samplegraph"]
         graph.graph.name = manifest.name
-    return Program(graph, manifest, sampler, sig, used, weights, parts.bindings.counts(), parts.counts, phases)
+    return Program(graph, manifest, sampler, sig, used, weights, by_class, phases)
 
 
 def default_name(sampler: Sampler, sig: Signature) -> str:

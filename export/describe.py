@@ -8,10 +8,12 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+from samplegraph.export.cost import Cost
 from samplegraph.export.signature import Signature
 from samplegraph.models import Sampler
 from samplegraph.models.guidance import INPUT
 from samplegraph.runtime.manifest import (
+    BindingCost,
     Evaluation,
     GuidancePlan,
     Manifest,
@@ -21,10 +23,18 @@ from samplegraph.runtime.manifest import (
     Tables,
     Weights,
 )
+from samplegraph.schedulers.plan import NotAffineError, plan
 
 
 def describe(
-    sampler: Sampler, sig: Signature, name: str, layout: str, weights: Weights, versions: Mapping[str, str]
+    sampler: Sampler,
+    sig: Signature,
+    name: str,
+    layout: str,
+    weights: Weights,
+    versions: Mapping[str, str],
+    by_class: Mapping[str, Cost],
+    specialised: Mapping[str, int],
 ) -> Manifest:
     """Everything a runtime has to know about ``sampler`` in the given layout."""
     scheduler, spec, profile = sampler.scheduler, sampler.spec, sampler.profile
@@ -44,25 +54,32 @@ def describe(
         outputs=(sig.output,),
         weights=weights,
         versions=versions,
+        bindings={name: BindingCost(**asdict(cost)) for name, cost in by_class.items()},
+        specialised=specialised,
     )
 
 
 def _tables(sampler: Sampler) -> Tables:
     grid = sampler.scheduler.grid
-    seen = sampler.denoiser.timesteps
+    seen, scale = sampler.denoiser.timesteps, sampler.denoiser.input_scale
     evaluations = tuple(
-        Evaluation(
-            step, float(seen[i]), float(grid.alpha[i]), float(grid.sigma[i]), float(grid.input_scale[i])
-        )
+        Evaluation(step, float(seen[i]), float(grid.alpha[i]), float(grid.sigma[i]), float(scale[i]))
         for step, points in enumerate(sampler.profile.evaluations)
         for i in points
     )
     timesteps, alphas, sigmas = (tuple(map(float, t)) for t in (grid.timesteps, grid.alpha, grid.sigma))
-    return Tables(timesteps, alphas, sigmas, evaluations, _digest(sampler))
+    try:
+        coefficients = plan(sampler.scheduler, sampler.denoiser.prediction_type)
+    except NotAffineError:
+        return Tables(timesteps, alphas, sigmas, evaluations, _digest(sampler))
+    rows = tuple(
+        {name: c for name, c in zip(coefficients.basis, step.x, strict=True) if c} for step in coefficients.steps
+    )
+    return Tables(timesteps, alphas, sigmas, evaluations, coefficients.digest(), rows)
 
 
 def _digest(sampler: Sampler) -> str:
-    """SHA-256 over the grid and the scheduler's options: equal digests mean equal coefficients."""
+    """For a sampler without a plan: SHA-256 over the grid and the scheduler's options."""
     grid = sampler.scheduler.grid
     digest = hashlib.sha256()
     for table in (grid.timesteps, grid.alpha, grid.sigma, grid.alpha_next, grid.sigma_next):

@@ -31,7 +31,12 @@ def to_proto(
             kept[value] = value.const_value
             offset, length = external[value.name]
             value.const_value = ir.ExternalTensor(
-                file, offset, length, kept[value].dtype, shape=kept[value].shape, name=value.name  # type: ignore[arg-type]
+                file,
+                offset,
+                length,
+                kept[value].dtype,
+                shape=kept[value].shape,
+                name=value.name,  # type: ignore[arg-type]
             )
     model.metadata_props[METADATA_KEY] = manifest
     try:

@@ -68,9 +68,7 @@ def _slice(graph: ir.Graph, timestep: ir.Value, wanted: Sequence[ir.Value]) -> b
                 needed.add(node)
                 stack.extend(uses(node))
         elif value not in values:
-            values[value] = ir.Value(
-                name=value.name, type=value.type, shape=value.shape, const_value=value.const_value
-            )
+            values[value] = ir.Value(name=value.name, type=value.type, shape=value.shape, const_value=value.const_value)
             constants.append(values[value])
     nodes = [clone_node(node, values, "") for node in graph if node in needed]
     part = ir.Graph(

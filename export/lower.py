@@ -98,7 +98,9 @@ class _Lowering:
     def denoise(self, x: Affine, i: int) -> Prediction[Affine]:
         """One evaluation at grid point ``i``, as ``Denoiser.bind`` does it on tensors."""
         d = self.sampler.denoiser
-        factor = float(d.grid.input_scale[i])
+        if d.input_shift:
+            raise TypeError("the model's input is shifted")
+        factor = float(d.input_scale[i])
         seen = self.emit(factor * x)
         if self.sig.guided:
             seen = self.b.one("Concat", [seen, seen], {"axis": 0})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import tempfile
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -12,6 +13,7 @@ import onnx_ir as ir
 
 from samplegraph.export import emit, weights
 from samplegraph.export.atomic import replacing
+from samplegraph.export.cost import Cost, saved
 from samplegraph.export.errors import ExportError
 from samplegraph.export.phases import Phases
 from samplegraph.export.signature import Signature
@@ -28,9 +30,12 @@ class Report:
         nodes: nodes of the graph.
         bytes: size of the graph file, embedded weights included; ``weight_bytes`` counts the weights.
         nfe: denoiser evaluations.
-        bindings: nodes of the denoiser by binding class.
+        bindings: cost of one denoiser evaluation by binding class.
         specialised: denoiser nodes by what became of them.
+        saved: what a host loop over the denoiser computes and this graph does not, over all evaluations.
+        total: what that host loop computes.
         seconds: by phase.
+        peak_memory: most bytes this process has held so far.
         error: largest relative error against eager, once verified.
     """
 
@@ -38,9 +43,12 @@ class Report:
     bytes: int
     weight_bytes: int
     nfe: int
-    bindings: dict[str, int]
+    bindings: dict[str, Cost]
     specialised: dict[str, int]
+    saved: Cost
+    total: Cost
     seconds: dict[str, float]
+    peak_memory: int
     error: float | None
 
 
@@ -54,8 +62,7 @@ class Program:
     signature: Signature
     weights: list[ir.Value]
     weights_mode: str
-    bindings: dict[str, int]
-    specialised: dict[str, int]
+    bindings: dict[str, Cost]
     phases: Phases = field(default_factory=Phases)
     verification: Verification | None = None
 
@@ -88,14 +95,18 @@ class Program:
 
     def report(self) -> Report:
         """Figures of this compilation."""
+        nfe = self.manifest.scheduler.nfe
         return Report(
             nodes=len(self.model.graph),
             bytes=self._proto().ByteSize(),
             weight_bytes=self.manifest.weights.bytes,
-            nfe=self.manifest.scheduler.nfe,
+            nfe=nfe,
             bindings=self.bindings,
-            specialised=self.specialised,
+            specialised=dict(self.manifest.specialised),
+            saved=saved(self.bindings, nfe),
+            total=sum(self.bindings.values(), Cost()) * nfe,
             seconds=dict(self.phases.seconds),
+            peak_memory=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
             error=self.verification.error if self.verification else None,
         )
 

@@ -44,6 +44,4 @@ def _example(shape: tuple[int | str, ...], dtype: str, minimum: float | None) ->
 def _numbers(name: str, config: Mapping[str, Any]) -> dict[str, Any]:
     """Options as ``create`` takes them: JSON has no infinity, so those were written as words."""
     defaults = option_defaults(name)
-    return {
-        k: float(v) if isinstance(v, str) and isinstance(defaults.get(k), float) else v for k, v in config.items()
-    }
+    return {k: float(v) if isinstance(v, str) and isinstance(defaults.get(k), float) else v for k, v in config.items()}

@@ -1,10 +1,10 @@
 """Specialises a denoiser for its call sites: what does not depend on the sample leaves the loop.
 
-    nothing, timestep        evaluated now: a constant per site (``fold``)
-    conditions               emitted once, in front of the loop
-    timestep + conditions    emitted once for the rows of all sites where rows are independent (``rowwise``), else
-                             once per site, in front of the loop
-    sample                   left for each site (``link``)
+nothing, timestep        evaluated now: a constant per site (``fold``)
+conditions               emitted once, in front of the loop
+timestep + conditions    emitted once for the rows of all sites where rows are independent (``rowwise``), else
+                         once per site, in front of the loop
+sample                   left for each site (``link``)
 """
 
 from __future__ import annotations

@@ -49,9 +49,21 @@ def verify(
     if error > tolerance:
         raise VerificationError(
             f"{path.name} differs from the eager sampler by {error:.1e} (relative to its largest value), more than "
-            f"{tolerance:.0e}; nothing was kept"
+            f"{tolerance:.0e}{_excuse(sampler, inputs, expected, tolerance)}; nothing was kept"
         )
     return Verification(error, tolerance, len(expected))
+
+
+def _excuse(sampler: Sampler, inputs: dict[str, torch.Tensor], expected: np.ndarray, tolerance: float) -> str:
+    """Where the eager sampler itself magnifies rounding beyond the tolerance, say so: no graph could do better."""
+    nudged = {**inputs, "noise": inputs["noise"] * (1 + 2**-22)}
+    change = float(np.abs(run_eager(sampler, nudged) - expected).max() / max(float(np.abs(expected).max()), 1e-30))
+    if not change > 5 * tolerance:
+        return ""
+    return (
+        f" (the eager sampler is ill-conditioned: it changes by {change:.1e} when its noise changes by 2e-7; an "
+        "untrained model under clip_sample does that; pass --no-verify or --set clip_sample=false)"
+    )
 
 
 def example_inputs(sampler: Sampler, sig: Signature, seed: int) -> dict[str, torch.Tensor]:

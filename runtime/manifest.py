@@ -74,13 +74,18 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class Tables:
-    """The exact grid (N or more points plus the final one) and a digest of the sampler's coefficients."""
+    """The exact grid (N or more points plus the final one) and a digest of the sampler's coefficients.
+
+    ``coefficients`` has one entry per step where the sampler is affine: the next sample as a linear combination of
+    ``x``, ``state_j``, the network's outputs ``output_j``, clipped predictions ``clean_j`` and draws ``noise_j``.
+    """
 
     timesteps: tuple[float, ...]
     alphas: tuple[float, ...]
     sigmas: tuple[float, ...]
     evaluations: tuple[Evaluation, ...]
     sha256: str
+    coefficients: tuple[Mapping[str, float], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -114,8 +119,21 @@ class Weights:
 
 
 @dataclass(frozen=True)
+class BindingCost:
+    """Nodes, floating-point operations and bytes written by one evaluation's part of one binding class."""
+
+    nodes: int
+    flops: int
+    bytes: int
+
+
+@dataclass(frozen=True)
 class Manifest:
-    """All of it. ``layout`` is ``unrolled``; ``versions`` names the tools that wrote the file."""
+    """All of it. ``layout`` is ``unrolled``; ``versions`` names the tools that wrote the file.
+
+    ``bindings`` says what one denoiser evaluation consists of, by what it depends on; ``specialised`` counts the
+    denoiser's nodes by what became of them: folded, hoisted, batched over steps, in front per site, per site.
+    """
 
     name: str
     layout: str
@@ -128,6 +146,8 @@ class Manifest:
     outputs: tuple[Tensor, ...]
     weights: Weights
     versions: Mapping[str, str] = field(default_factory=dict)
+    bindings: Mapping[str, BindingCost] = field(default_factory=dict)
+    specialised: Mapping[str, int] = field(default_factory=dict)
     format: str = FORMAT
     format_version: int = FORMAT_VERSION
 
@@ -192,6 +212,8 @@ def _parse(data: dict[str, Any]) -> Manifest:
     tables["evaluations"] = [_build(Evaluation, e) for e in tables["evaluations"]]
     for name in ("timesteps", "alphas", "sigmas"):
         tables[name] = [float(v) for v in tables[name]]
+    rows = tables.get("coefficients", [])
+    tables["coefficients"] = [{str(k): float(v) for k, v in dict(row).items()} for row in rows]
     manifest = Manifest(
         name=str(data["name"]),
         layout=str(data["layout"]),
@@ -204,6 +226,8 @@ def _parse(data: dict[str, Any]) -> Manifest:
         outputs=tuple(_tensor(t) for t in data["outputs"]),
         weights=_build(Weights, data["weights"]),
         versions={str(k): str(v) for k, v in dict(data["versions"]).items()},
+        bindings={str(k): _build(BindingCost, v) for k, v in dict(data.get("bindings", {})).items()},
+        specialised={str(k): int(v) for k, v in dict(data.get("specialised", {})).items()},
         format_version=data["format_version"],
     )
     if not manifest.outputs or manifest.input("noise") is None:

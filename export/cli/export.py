@@ -186,6 +186,11 @@ def _summary(program: Program, path: Path) -> None:
         f"{done['folded']} folded, {done['hoisted']} hoisted, {done['batched']} batched over steps, "
         f"{done['per site']} per evaluation",
     )
+    if report.total.flops:
+        share = 100 * report.saved.flops / report.total.flops
+        text = f"{report.saved.flops / 1e6:,.1f} MFLOP ({share:.1f} %) and {_size(report.saved.bytes)} of values"
+        table.add_row("saved against a host loop", text)
+    table.add_row("peak memory", _size(report.peak_memory))
     error = f"{report.error:.1e} relative to eager" if report.error is not None else "not verified"
     table.add_row("max error", error)
     seconds = ", ".join(f"{phase} {value:.1f}" for phase, value in report.seconds.items() if value >= 0.05)

@@ -26,6 +26,9 @@ def inspect(
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the manifest as JSON and nothing else.")
     ] = False,
+    bindings: Annotated[
+        bool, typer.Option("--bindings", help="What the denoiser's nodes depend on, and what became of them.")
+    ] = False,
     plot: Annotated[
         Path | None,
         typer.Option(help="Draw the sigma curve into this .svg, .png or .pdf.", show_default=False),
@@ -39,7 +42,8 @@ def inspect(
     if as_json:
         typer.echo(manifest.to_json(), nl=False)
     else:
-        for table in (_summary(file, manifest), _tensors(manifest), _steps(manifest)):
+        tables = [_summary(file, manifest), _tensors(manifest), _steps(manifest)]
+        for table in [_bindings(manifest)] if bindings else tables:
             console.print(table)
     if plot is not None:
         plot_sigmas(manifest, plot)
@@ -89,7 +93,8 @@ def _steps(manifest: Manifest) -> Table:
     """One row per step, at the first of its evaluations, and one for the point where sampling ends."""
     table = Table(title="steps", title_justify="left")
     for name in ("step", "t", "alpha", "sigma", "NFE", "noise", "guidance"):
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("next sample", overflow="fold")
     tables = manifest.tables
     guidance = {"none": "-", "baked": _number(manifest.guidance.scale or 0.0)}.get(
         manifest.guidance.mode, "input"
@@ -102,10 +107,37 @@ def _steps(manifest: Manifest) -> Table:
             at = (_number(e.timestep), _number(e.alpha), _number(e.sigma))
         else:
             at = ("-", "-", "-")
-        table.add_row(str(step), *at, str(len(evaluations)), draws, guidance if evaluations else "-")
+        scale = guidance if evaluations else "-"
+        table.add_row(str(step), *at, str(len(evaluations)), draws, scale, _coefficients(manifest, step))
     if tables.alphas and tables.sigmas:
-        table.add_row("end", "", _number(tables.alphas[-1]), _number(tables.sigmas[-1]), "", "", "")
+        table.add_row("end", "", _number(tables.alphas[-1]), _number(tables.sigmas[-1]), "", "", "", "")
     return table
+
+
+def _bindings(manifest: Manifest) -> Table:
+    """One row per binding class: what one evaluation holds, and how often the graph holds it."""
+    table = Table(title="one denoiser evaluation, by what its nodes depend on", title_justify="left")
+    for name in ("depends on", "nodes", "MFLOP", "bytes written", "in this graph"):
+        table.add_column(name, justify="left" if name in ("depends on", "in this graph") else "right")
+    done = manifest.specialised
+    fate = {
+        "timestep": f"{done.get('folded', 0)} nodes folded into constants",
+        "conditions": f"{done.get('hoisted', 0)} nodes in front of the loop, once",
+        "timestep+conditions": f"{done.get('batched', 0)} nodes once for all steps, "
+        f"{done.get('in front per site', 0)} in front per step",
+        "sample": f"{done.get('per site', 0)} nodes per evaluation, {manifest.scheduler.nfe} evaluations",
+    }
+    for name, cost in manifest.bindings.items():
+        table.add_row(name, f"{cost.nodes:,}", f"{cost.flops / 1e6:,.2f}", _bytes(cost.bytes), fate.get(name, ""))
+    return table
+
+
+def _coefficients(manifest: Manifest, step: int) -> str:
+    """The step as a formula, where the sampler is affine."""
+    rows = manifest.tables.coefficients
+    if step >= len(rows):
+        return "-"
+    return " ".join(f"{c:+.4g}*{name}" for name, c in rows[step].items()).removeprefix("+") or "0"
 
 
 def _guidance(manifest: Manifest) -> str:
