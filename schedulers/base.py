@@ -145,5 +145,11 @@ class Scheduler(nn.Module):
         return Profile(tuple(per_step), tuple(draws))
 
     def _not_finite(self, i: int) -> str:
-        shown = {k: v for k, v in self.config.items() if v is not None and not isinstance(v, list | tuple)}
-        return f"{self.name}: step {i} of {self.steps} gives NaN or infinity with {shown}; change these options"
+        defaults = {**self.grid_defaults, **self.prediction_defaults}
+        asked = [f"{k}={v!r}" for k, v in self.config.items() if v != defaults.get(k) and not isinstance(v, tuple)]
+        still = self.grid.sigma[i] == self.grid.sigma_next[i]
+        exact = ", or exact_tables=True where only float32 tables are at fault" if "exact_tables" in self.config else ""
+        return (
+            f"{self.name}: step {i} of {self.steps}{', in which sigma does not change,' if still else ''} gives NaN or "
+            f"infinity with {', '.join(asked) or 'the default options'}; use other options or steps{exact}"
+        )
