@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from typing import Any
 
@@ -42,7 +43,7 @@ def diffusers_loop(
     if hasattr(scheduler, "set_begin_index"):
         scheduler.set_begin_index(0)
     generator = torch.Generator().manual_seed(seed)
-    draws = {} if class_name == "HeunDiscreteScheduler" else {"generator": generator}
+    draws = {"generator": generator} if "generator" in inspect.signature(scheduler.step).parameters else {}
     model = Smooth()
     sample = torch.randn(SHAPE, generator=generator) * scheduler.init_noise_sigma
     for t in scheduler.timesteps:
