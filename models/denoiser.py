@@ -39,6 +39,7 @@ class Denoiser(nn.Module):
         self.grid = scheduler.grid
         self.prediction_type = _agreed_prediction_type(spec, scheduler)
         self.timesteps = model_timesteps(scheduler.grid, spec)
+        self.input_scale, self.input_shift = model_input(scheduler.grid, spec)
         self.dtype = next((p.dtype for p in network.parameters() if p.is_floating_point()), torch.float32)
         refuse_blind(self.prediction_type, self.options, self.grid.alpha, self.grid.timesteps)
 
@@ -48,8 +49,10 @@ class Denoiser(nn.Module):
         scale: Any = conditions.get(SCALE, self.guidance.scale)
 
         def denoise(x: torch.Tensor, i: int) -> Prediction[torch.Tensor]:
-            factor = float(self.grid.input_scale[i])
+            factor = float(self.input_scale[i])
             seen = x if factor == 1.0 else x / (1.0 / factor)  # diffusers divides: one rounding, not two
+            if self.input_shift:
+                seen = seen + self.input_shift
             if guided:
                 seen = torch.cat([seen, seen])
             output = self.evaluate(seen, i, rows).to(x.dtype)
@@ -82,6 +85,14 @@ def first_tensor(output: Any) -> torch.Tensor:
     return found
 
 
+def model_input(grid: Grid, spec: ModelSpec) -> tuple[np.ndarray, float]:
+    """Scale at each point and shift of what the model is shown: the grid's, or where a model with a noise schedule
+    of its own meets a variance-exploding grid without one, what is variance-preserving."""
+    if spec.noise_schedule is None or grid.schedule is not None:
+        return grid.input_scale, grid.input_shift
+    return 1.0 / np.hypot(grid.alpha[:-1], grid.sigma[:-1]), 0.0
+
+
 def model_timesteps(grid: Grid, spec: ModelSpec) -> list[float | int]:
     """What the model is told at each point: the grid's timesteps, or where the model's own noise schedule is
     another one, the timestep at which it has the same noise-to-signal ratio (log-linear interpolation)."""
@@ -103,4 +114,4 @@ def _agreed_prediction_type(spec: ModelSpec, scheduler: Scheduler) -> str:
             f"prediction_type={asked!r} of the scheduler contradicts the model, which predicts {own!r}; "
             f"leave it out or set prediction_type={own!r}"
         )
-    return asked or own or "epsilon"
+    return asked or own or scheduler.default_prediction_type

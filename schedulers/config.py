@@ -48,7 +48,7 @@ def from_config(
     own = set(option_defaults(name)) | {f for f, r in RESPACING_FLAGS.items() if r in _respacings(cls)}
     _refuse_foreign(cls, {k: v for k, v in given.items() if k not in own}, own)
     _refuse_values(cls, given)
-    if given.get("prediction_type") is None and _reads_prediction_type(given):
+    if given.get("prediction_type") is None and "timestep_type" in own and _reads_prediction_type(given):
         given["prediction_type"] = "epsilon"
     return create(name, steps, **{k: v for k, v in given.items() if k in own})
 

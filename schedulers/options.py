@@ -66,6 +66,9 @@ class GridOptions:
     interpolation_type: str = "linear"
     timestep_type: str = "discrete"
     lambda_min_clipped: float = float("-inf")
+    sampling_eps: float = 1e-3
+    beta_min: float = 0.1
+    beta_max: float = 20.0
     set_alpha_to_one: bool = True
     prediction_type: str | None = None
     exact_tables: bool = False
@@ -78,6 +81,9 @@ class GridOptions:
         whole("steps_offset", self.steps_offset, 0)
         flag("set_alpha_to_one", self.set_alpha_to_one)
         flag("exact_tables", self.exact_tables)
+        in_range("sampling_eps", self.sampling_eps, 0.0, 1.0)
+        for name in ("beta_min", "beta_max"):
+            in_range(name, getattr(self, name), 0.0, float("inf"))
         if self.respacing is not None:
             one_of("respacing", self.respacing, RESPACINGS)
             for name in ("timesteps", "sigmas"):

@@ -22,6 +22,9 @@ REGISTRY: Mapping[str, str] = {
     "euler_ancestral": "EulerAncestral",
     "heun": "Heun",
     "dpm_multistep": "DPMMultistep",
+    "score_sde_vp": "ScoreSdeVP",
+    "karras_ve": "KarrasVE",
+    "score_sde_ve": "ScoreSdeVE",
 }
 
 #: Options that are sequences of numbers: lists, arrays and tensors become tuples of floats.
@@ -88,7 +91,7 @@ def create(name: str, steps: int | None = None, **options: Any) -> Scheduler:
     count = step_count(steps, config.get("timesteps"), config.get("sigmas"))
     grid_options = GridOptions.of({k: config[k] for k in cls.grid_defaults})
     last = grid_options.schedule.num_train_timesteps
-    if count > last and grid_options.sigmas is None:
+    if count > last and grid_options.sigmas is None and "num_train_timesteps" in defaults:
         raise OptionError(f"steps={count} is more than num_train_timesteps={last}; give at most {last}")
     grid = cls.build_grid(count, grid_options)
     prediction = PredictionOptions(**{k: config[k] for k in cls.prediction_defaults})

@@ -37,6 +37,12 @@ def _dpm(order: float, algorithm: str = "dpmsolver++", keeps_variance: bool = Tr
     return Row("dpm_multistep", {"algorithm_type": algorithm, **final, **options}, order, keeps_variance)
 
 
+#: Schedulers whose steps are not those of a discretised x0-eps pair; their tests of law are in test_parity_sde.py.
+APART = {
+    "score_sde_vp": "Euler-Maruyama steps of length 1/N: not exact even for a constant x0",
+    "score_sde_ve": "the corrector depends on norms: not affine",
+}
+
 ZOO = [
     Row("ddim"),
     Row("ddim", {"eta": 0.5}),
@@ -50,6 +56,8 @@ ZOO = [
     Row("euler", {"s_churn": 5.0, "prediction_type": "sample"}),
     Row("euler_ancestral"),
     Row("heun", order=2),
+    Row("karras_ve", {"s_churn": 0.0, "corrected": True}, order=2),
+    Row("karras_ve", {"s_churn": 20.0, "s_noise": 1.0, "corrected": True}, order=2),
     _dpm(1, solver_order=1),
     _dpm(2),
     _dpm(2, solver_type="heun"),

@@ -1,0 +1,33 @@
+"""A demo model for every scheduler, so that tools and tests can loop over all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from torch import nn
+
+from samplegraph.models.load import load_model
+from samplegraph.schedulers import scheduler_class
+
+#: Scheduler -> built-in model, where it is not the default one.
+DEMO_MODELS: Mapping[str, str] = {}
+DEFAULT = "digits"
+
+
+def demo_source(name: str) -> str:
+    """The built-in model that scheduler ``name`` is shown with.
+
+    Raises:
+        OptionError: no such scheduler.
+    """
+    scheduler_class(name)
+    return DEMO_MODELS.get(name, DEFAULT)
+
+
+def demo_model(name: str) -> nn.Module:
+    """That model, in evaluation mode.
+
+    Raises:
+        OptionError: no such scheduler, or the model cannot be made.
+    """
+    return load_model(demo_source(name))
