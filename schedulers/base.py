@@ -55,7 +55,6 @@ class Scheduler(nn.Module):
     grid_defaults: ClassVar[Mapping[str, object]] = {}
     prediction_defaults: ClassVar[Mapping[str, object]] = {"prediction_type": None}
     default_prediction_type: ClassVar[str] = "epsilon"
-    default_prediction_type: ClassVar[str] = "epsilon"
     diffusers_class: ClassVar[str | None] = None
     diffusers_values: ClassVar[Mapping[str, tuple[object, ...]]] = {}
     diffusers_aliases: ClassVar[Mapping[str, Mapping[str, str]]] = {}

@@ -36,9 +36,6 @@ class Grid:
     ``input_shift`` is added to the scaled sample. ``schedule`` is None where the grid follows no discrete noise
     schedule: a model that declares one is then asked at the same noise-to-signal ratio. ``own`` holds further
     tables that one scheduler alone needs.
-    ``input_shift`` is added to the scaled sample. ``schedule`` is None where the grid follows no discrete noise
-    schedule: a model that declares one is then asked at the same noise-to-signal ratio. ``own`` holds further
-    tables that one scheduler alone needs.
 
     Raises:
         OptionError: a table is not finite or has the wrong length.

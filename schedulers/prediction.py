@@ -85,10 +85,6 @@ def convert(
             s = sigma * input_scale
             clean = x + (sigma * s) * output
             return Prediction(clean if alpha == 1 else clean / alpha, -s * output)
-        case "score":
-            s = sigma * input_scale
-            clean = x + (sigma * s) * output
-            return Prediction(clean if alpha == 1 else clean / alpha, -s * output)
         case _:
             a, s = alpha * input_scale, sigma * input_scale
             kept = a * x if input_scale == 1 else x / ((sigma**2 + alpha**2) / alpha)

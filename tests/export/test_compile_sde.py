@@ -16,8 +16,8 @@ from samplegraph.models.demo import demo_model
 from samplegraph.schedulers import create
 
 CAPTURES = Captures()
-# karras_ve in 2 or 3 steps is ill-conditioned: the slope at sigma_next divides the rounding of x by sigma_next, which is
-# then up to 25 million times smaller than sigma, and a graph that folds coefficients rounds otherwise than eager does.
+# karras_ve in 2 or 3 steps is ill-conditioned: the slope at sigma_next divides the rounding of x by sigma_next, up to
+# 25 million times smaller than sigma, and a graph that folds coefficients rounds otherwise than eager does.
 CASES: list[tuple[str, int, dict[str, Any], float | str | None, int | str]] = [
     ("score_sde_vp", 3, {}, "input", 1),
     ("score_sde_vp", 2, {"noise_removal": False, "sampling_eps": 0.05}, None, 2),
