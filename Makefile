@@ -9,6 +9,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 JOBS ?= 2
 PYTEST_ARGS ?=
+BENCH_ARGS ?=
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -43,8 +44,8 @@ lint: $(TEST_READY) ## ruff, and mypy on an installed wheel (the editable tree i
 	$(PIP) install --no-deps --target build/lint/site build/lint/*.whl
 	MYPYPATH=build/lint/site $(BIN)/mypy -p samplegraph | sed 's#^build/lint/site/samplegraph/##'
 
-bench: $(TEST_READY) ## run the benchmarks
-	$(BIN)/python benchmarks/run.py $(BENCH_ARGS)
+bench: $(TEST_READY) ## run the benchmarks and write their table into README.md (BENCH_ARGS=--quick: a glance)
+	$(BIN)/python -m benchmarks $(BENCH_ARGS)
 
 wheel: $(TEST_READY) ## build dist/*.tar.gz, and from it dist/*.whl
 	$(BIN)/python -m build --no-isolation --outdir dist .
