@@ -147,9 +147,10 @@ class Scheduler(nn.Module):
     def _not_finite(self, i: int) -> str:
         defaults = {**self.grid_defaults, **self.prediction_defaults}
         asked = [f"{k}={v!r}" for k, v in self.config.items() if v != defaults.get(k) and not isinstance(v, tuple)]
-        still = self.grid.sigma[i] == self.grid.sigma_next[i]
+        still = [j for j in range(max(0, i - 2), i + 1) if self.grid.sigma[j] == self.grid.sigma_next[j]]
+        cause = f" (sigma does not change in step {still[0]})" if still else ""
         exact = ", or exact_tables=True where only float32 tables are at fault" if "exact_tables" in self.config else ""
         return (
-            f"{self.name}: step {i} of {self.steps}{', in which sigma does not change,' if still else ''} gives NaN or "
-            f"infinity with {', '.join(asked) or 'the default options'}; use other options or steps{exact}"
+            f"{self.name}: step {i} of {self.steps} gives NaN or infinity{cause} with "
+            f"{', '.join(asked) or 'the default options'}; use other options or steps{exact}"
         )
