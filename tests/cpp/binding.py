@@ -11,9 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-ARRAY_TYPES = (
-    "float32 float16 bfloat16 float64 int64 int32 int16 int8 uint64 uint32 uint16 uint8 bool".split()
-)
+ARRAY_TYPES = "float32 float16 bfloat16 float64 int64 int32 int16 int8 uint64 uint32 uint16 uint8 bool".split()
 DTYPES = {name: number for number, name in enumerate(ARRAY_TYPES, 1)}
 Array = npt.NDArray[Any]
 Progress = c.CFUNCTYPE(c.c_int, c.c_void_p, c.c_int64, c.c_int64)
@@ -173,9 +171,7 @@ class NativeEngine:
         self._check(self._library.sg_count(self._handle, c.byref(request), c.byref(count)))
         out = np.empty((count.value, *self._row), self._dtype)
         self._check(
-            self._library.sg_sample(
-                self._handle, c.byref(request), c.c_void_p(out.ctypes.data), c.c_size_t(out.nbytes)
-            )
+            self._library.sg_sample(self._handle, c.byref(request), c.c_void_p(out.ctypes.data), c.c_size_t(out.nbytes))
         )
         return out
 

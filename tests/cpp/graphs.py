@@ -9,6 +9,7 @@ import importlib.util
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
 
@@ -102,7 +103,7 @@ def takes_long_enough_to_be_cancelled() -> onnx.ModelProto:
     manifest = TOYS.toy_manifest(shape=(1, size, size), conditions=())
     weight = np.eye(size, dtype=np.float32)
     names = ["noise", *(f"x{i}" for i in range(1, count)), "sample"]
-    nodes = [helper.make_node("MatMul", [a, "w"], [b]) for a, b in zip(names, names[1:], strict=False)]
+    nodes = [helper.make_node("MatMul", [a, "w"], [b]) for a, b in pairwise(names)]
     ends = [
         [helper.make_tensor_value_info(t.name, TensorProto.FLOAT, t.shape) for t in tensors]
         for tensors in (manifest.inputs, manifest.outputs)
