@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,6 +16,50 @@ from samplegraph.export.clone import ValueMap, clone_node
 from samplegraph.export.errors import ExportError
 
 Array = npt.NDArray[Any]
+
+
+#: A folded value whose sites take more bytes than this is recomputed if it is cheap to (an expansion).
+FOLD_BUDGET = 1 << 20
+
+
+@dataclass(frozen=True)
+class Folded:
+    """What has been evaluated: ``nodes`` are gone, ``results`` holds the values that others read, per call site.
+
+    The timestep input itself counts as such a value. Where the batch is symbolic, values with a row axis have one row.
+    """
+
+    nodes: set[ir.Node]
+    results: list[dict[ir.Value, Array]]
+
+    def same_everywhere(self, value: ir.Value) -> bool:
+        """Whether ``value`` is the same array at every call site."""
+        first = self.results[0][value]
+        return all(r[value] is first or np.array_equal(r[value], first) for r in self.results[1:])
+
+
+def fold(graph: ir.Graph, bindings: Bindings, timestep: ir.Value, timesteps: Sequence[Array]) -> Folded:
+    """Evaluate what depends on nothing or on the timestep alone.
+
+    Two kinds of value are left to be computed in the graph: those over ``FOLD_BUDGET`` that are made from smaller
+    ones, and, under a symbolic batch, those that do not simply repeat with the rows (a shape, a sum over rows).
+
+    Args:
+        timesteps: per call site, the timestep input: one entry per row, or one entry where the batch is symbolic.
+    """
+    kept: set[ir.Node] = set()
+    while True:
+        folded = foldable(bindings, kept)
+        wanted = frontier(graph, folded)
+        results = evaluate(graph, timestep, wanted, timesteps)
+        found = Folded(folded, [{**site, timestep: t} for site, t in zip(results, timesteps, strict=True)])
+        refused = {value for value in wanted if _is_large(value, found)}
+        if not all(isinstance(n, int) for n in timestep.shape or ()):
+            refused |= _tied_to_rows(graph, timestep, wanted, found.results[0])
+        producers = {node for value in refused if (node := value.producer()) is not None}
+        if not producers:
+            return found
+        kept |= producers
 
 
 def foldable(bindings: Bindings, kept: Collection[ir.Node]) -> set[ir.Node]:
@@ -105,7 +151,32 @@ def _runner(model: bytes) -> Any:
     return lambda t: session.run(None, {name: t})
 
 
-def same_everywhere(results: Sequence[dict[ir.Value, Array]], value: ir.Value) -> bool:
-    """Whether ``value`` is the same array at every call site."""
-    first = results[0][value]
-    return all(r[value] is first or np.array_equal(r[value], first) for r in results[1:])
+def _is_large(value: ir.Value, found: Folded) -> bool:
+    """Over budget, and made from less: an Expand, a Tile, a broadcast."""
+    node = value.producer()
+    distinct = 1 if found.same_everywhere(value) else len({id(site[value]) for site in found.results})
+    size = found.results[0][value].nbytes
+    return node is not None and size * distinct > FOLD_BUDGET and 0 < sum(_bytes(v) for v in uses(node)) < size
+
+
+def _tied_to_rows(
+    graph: ir.Graph, timestep: ir.Value, wanted: Sequence[ir.Value], one: dict[ir.Value, Array]
+) -> set[ir.Value]:
+    """Values for which two rows are not twice the one row: found by evaluating two."""
+    two = evaluate(graph, timestep, wanted, [np.repeat(one[timestep], 2)])[0]
+    tied = set()
+    for value in wanted:
+        rows = value.shape is not None and len(value.shape) > 0 and not isinstance(value.shape[0], int)
+        expected = np.repeat(one[value], 2, axis=0) if rows and one[value].shape[:1] == (1,) else one[value]
+        if expected.shape != two[value].shape or not np.allclose(expected, two[value], rtol=1e-5, atol=1e-6):
+            tied.add(value)
+    return tied
+
+
+def _bytes(value: ir.Value) -> int:
+    if value.const_value is not None:
+        return value.const_value.nbytes
+    shape = value.shape
+    if shape is None or value.dtype is None or not all(isinstance(n, int) for n in shape):
+        return 0
+    return int(math.prod(int(n) for n in shape if isinstance(n, int)) * value.dtype.itemsize)

@@ -10,7 +10,7 @@ import onnxruntime as ort
 import pytest
 from text_models import model
 
-from samplegraph.export import specialise
+from samplegraph.export import fold
 from samplegraph.export.builder import CALL, DOMAIN, Builder
 from samplegraph.export.link import link
 from samplegraph.export.passes import tidy_denoiser, tidy_linked
@@ -160,7 +160,7 @@ def test_an_expansion_over_budget_is_recomputed(monkeypatch: pytest.MonkeyPatch)
     inputs = INPUTS.replace(", float[2,3] c", "")
     whole, _, _ = linked(body, inputs)
     assert "Expand" not in Counter(n.op_type for n in whole.graph)
-    monkeypatch.setattr(specialise, "FOLD_BUDGET", 16)
+    monkeypatch.setattr(fold, "FOLD_BUDGET", 16)
     whole, _, denoiser = linked(body, inputs)
     assert Counter(n.op_type for n in whole.graph)["Expand"] == len(TIMES)
     agree(whole, denoiser)
@@ -180,3 +180,36 @@ def test_subgraphs_are_copied_to_each_site() -> None:
     whole, _, denoiser = linked(body, INPUTS.replace(", float[2,3] c", ""))
     assert Counter(n.op_type for n in whole.graph)["If"] == len(TIMES)
     agree(whole, denoiser)
+
+
+def test_the_timestep_itself_is_a_constant() -> None:
+    body = """
+        axes = Constant <value_ints = [1]> ()
+        wide = Unsqueeze(timestep, axes)
+        scale = Constant <value = float {0.001}> ()
+        flat = ReduceMean <keepdims = 0> (sample, axes)
+        mixed = Mul(flat, timestep)
+        small = Mul(mixed, scale)
+        tall = Unsqueeze(small, axes)
+        output = Add(sample, tall)
+    """
+    whole, _, denoiser = linked(body, INPUTS.replace(", float[2,3] c", ""))
+    agree(whole, denoiser)
+
+
+@pytest.mark.parametrize("reduce", ["ReduceSum", "ReduceMean"])
+def test_a_timestep_value_that_depends_on_the_number_of_rows(reduce: str) -> None:
+    """Under a symbolic batch a shape and a sum over rows cannot be folded; a mean can."""
+    body = EMBED + f"""
+        first = Constant <value_ints = [0]> ()
+        total = {reduce} <keepdims = 1> (waves, first)
+        rows = Shape(timestep)
+        width = Constant <value_ints = [4]> ()
+        target = Concat <axis = 0> (rows, width)
+        flat = Reshape(sample, target)
+        output = Add(flat, total)
+    """
+    inputs = '(float["rows",4] sample, float["rows"] timestep) => (float["rows",4] output)'
+    whole, _, denoiser = linked(body, inputs)
+    for rows in (1, 3):
+        agree(whole, denoiser, rows)
