@@ -68,10 +68,10 @@ def capture_denoiser(denoiser: Denoiser, sig: Signature) -> ir.Model:
         except Exception as error:
             what = "the model cannot be called with sample, timestep and its conditions"
             raise ExportError(_reason(what, error)) from error
-    if output.shape != sample.shape:
+    if tuple(output.shape) != (wanted := denoiser.output_shape(sample.shape)):
         raise ExportError(
             f"the model's output has shape {tuple(output.shape)}, its sample {tuple(sample.shape)}; a denoiser has to "
-            "return a tensor shaped like its sample"
+            f"return a tensor {'shaped like its sample' if wanted == sample.shape else f'of shape {wanted}'}"
         )
     axis = {0: torch.export.Dim("rows")}
     dynamic = None if sig.batch else (axis, axis, *([tuple(axis for _ in rows)] if rows else []))
@@ -137,8 +137,9 @@ class _OpaqueDenoiser(Denoiser):
 
     def evaluate(self, sample: torch.Tensor, i: int, conditions: Mapping[str, torch.Tensor]) -> torch.Tensor:
         inputs = (sample.to(self.dtype), *(conditions[name] for name in self.names))
+        shape = self.output_shape(sample.shape)
         return torch.onnx.ops.symbolic(
-            f"{DOMAIN}::{CALL}", inputs, {"point": i}, dtype=self.dtype, shape=sample.shape, version=1
+            f"{DOMAIN}::{CALL}", inputs, {"point": i}, dtype=self.dtype, shape=shape, version=1
         )
 
 

@@ -98,8 +98,8 @@ class _Lowering:
     def denoise(self, x: Affine, i: int) -> Prediction[Affine]:
         """One evaluation at grid point ``i``, as ``Denoiser.bind`` does it on tensors."""
         d = self.sampler.denoiser
-        if d.input_shift:
-            raise TypeError("the model's input is shifted")
+        if d.input_shift or d.splits:
+            raise TypeError("the model's input is shifted, or its output holds a variance")
         factor = float(d.input_scale[i])
         seen = self.emit(factor * x)
         if self.sig.guided:

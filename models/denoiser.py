@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -23,7 +23,8 @@ class Denoiser(nn.Module):
     """Wraps ``network(sample, timestep, **conditions)`` for one scheduler.
 
     Scales the input, builds the timestep row, doubles the batch for guidance, casts to the network's dtype and
-    back, and turns the output into ``(x0, eps)``. Everything that depends on the step is a constant.
+    back, and turns the output into ``(x0, eps)``. Everything that depends on the step is a constant. Of a learned
+    variance guidance takes the conditional branch's, as diffusers' pipelines do.
 
     Raises:
         OptionError: the scheduler's prediction type contradicts the model's, or an epsilon prediction is to be
@@ -40,6 +41,7 @@ class Denoiser(nn.Module):
         self.prediction_type = _agreed_prediction_type(spec, scheduler)
         self.timesteps = model_timesteps(scheduler.grid, spec)
         self.input_scale, self.input_shift = model_input(scheduler.grid, spec)
+        self.splits = spec.learned_variance or scheduler.learned_variance
         self.dtype = next((p.dtype for p in network.parameters() if p.is_floating_point()), torch.float32)
         refuse_blind(self.prediction_type, self.options, self.grid.alpha, self.grid.timesteps)
 
@@ -55,13 +57,16 @@ class Denoiser(nn.Module):
                 seen = seen + self.input_shift
             if guided:
                 seen = torch.cat([seen, seen])
-            output = self.evaluate(seen, i, rows).to(x.dtype)
+            output, variance = self.evaluate(seen, i, rows).to(x.dtype), None
+            if self.splits:
+                output, variance = output.chunk(2, dim=1)
             if guided:
                 output = self.guidance.combine(output, scale)
+                variance = variance.chunk(2)[1] if variance is not None else None
             alpha, sigma = float(self.grid.alpha[i]), float(self.grid.sigma[i])
             p = convert(self.prediction_type, x, output, alpha, sigma, factor)
             x0 = (x - sigma * p.eps) / alpha if self.options.x0_through_eps else p.x0
-            return Prediction(clip_x0(x0, self.options), p.eps)
+            return Prediction(clip_x0(x0, self.options), p.eps, variance)
 
         return denoise
 
@@ -70,7 +75,18 @@ class Denoiser(nn.Module):
         timestep = torch.full(
             (sample.shape[0],), self.timesteps[i], dtype=getattr(torch, self.spec.timestep_dtype), device=sample.device
         )
-        return first_tensor(self.network(sample.to(self.dtype), timestep, **conditions))
+        output = first_tensor(self.network(sample.to(self.dtype), timestep, **conditions))
+        if self.splits and tuple(output.shape) != (wanted := self.output_shape(sample.shape)):
+            raise OptionError(
+                f"the model's output has shape {tuple(output.shape)}; with a learned variance it has to be {wanted}, "
+                "the prediction and its variance: choose a variance_type of fixed_..., or a model that learned it"
+            )
+        return output
+
+    def output_shape(self, shape: Sequence[int]) -> tuple[int, ...]:
+        """Shape of the network's output for a sample of this shape."""
+        rows, channels, *rest = shape
+        return (rows, 2 * channels if self.splits else channels, *rest)
 
 
 def first_tensor(output: Any) -> torch.Tensor:

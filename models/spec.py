@@ -54,6 +54,8 @@ class ModelSpec:
         noise_schedule: the schedule it was trained with.
         timestep_dtype: dtype of the 1-D ``timestep`` it takes.
         guidance_scale: the scale used where a caller gives none.
+        learned_variance: the output has twice the channels of the sample; the second half speaks of the variance.
+            Schedulers that do not ask for it leave it out.
 
     Raises:
         OptionError: an unknown prediction type or timestep dtype, or two conditions of one name.
@@ -66,6 +68,7 @@ class ModelSpec:
     timestep_dtype: TimestepDtype = "float32"
     conditions: tuple[Condition, ...] = ()
     guidance_scale: float = 1.0
+    learned_variance: bool = False
 
     def __post_init__(self) -> None:
         one_of("timestep_dtype", self.timestep_dtype, TIMESTEP_DTYPES)

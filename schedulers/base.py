@@ -48,10 +48,12 @@ class Scheduler(nn.Module):
     Subclasses set ``grid_defaults`` and ``prediction_defaults`` (the options they take, with defaults), build
     their tables in ``build_grid`` and take options of their own as keyword arguments. ``diffusers_values`` names
     options of which the diffusers class takes some values only, ``diffusers_aliases`` values that it reads as
-    others. ``default_prediction_type`` is how a model that declares none is read.
+    others. ``default_prediction_type`` is how a model that declares none is read; ``learned_variance`` asks for a
+    model whose output has twice the channels.
     """
 
     order: int = 1
+    learned_variance: bool = False
     grid_defaults: ClassVar[Mapping[str, object]] = {}
     prediction_defaults: ClassVar[Mapping[str, object]] = {"prediction_type": None}
     default_prediction_type: ClassVar[str] = "epsilon"
@@ -125,7 +127,7 @@ class Scheduler(nn.Module):
 
         def denoise(x: torch.Tensor, i: int) -> Prediction[torch.Tensor]:
             points.append(i)
-            return Prediction(0.5 * torch.ones_like(x), 0.5 * torch.ones_like(x))
+            return Prediction(*(0.5 * torch.ones_like(x) for _ in range(3)))
 
         def noise() -> torch.Tensor:
             draws[i] += 1

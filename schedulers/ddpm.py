@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import Any, ClassVar
+
+import torch
 
 from samplegraph.schedulers.base import Denoise, Noise, Scheduler, State
 from samplegraph.schedulers.errors import OptionError, one_of
@@ -11,14 +13,13 @@ from samplegraph.schedulers.grid import Grid
 from samplegraph.schedulers.options import COMMON_BETAS, SCHEDULE_DEFAULTS, GridOptions
 from samplegraph.schedulers.precision import floats
 from samplegraph.schedulers.prediction import THRESHOLD_DEFAULTS, PredictionOptions
+from samplegraph.schedulers.tensors import tensor
 from samplegraph.schedulers.timestep_grid import visited_grid
 from samplegraph.schedulers.vector import X
 
-VARIANCES = ("fixed_small", "fixed_small_log", "fixed_large")
+VARIANCES = ("fixed_small", "fixed_small_log", "fixed_large", "learned", "learned_range")
 _REFUSED = {
     "fixed_large_log": "takes the square root of a negative logarithm and gives NaN in diffusers",
-    "learned": "needs a model that predicts its variance, which is not supported yet",
-    "learned_range": "needs a model that predicts its variance, which is not supported yet",
 }
 
 
@@ -29,7 +30,9 @@ class DDPM(Scheduler):
 
     Args:
         variance_type: ``fixed_small`` is the posterior's variance (eq. 7), ``fixed_small_log`` the same value,
-            ``fixed_large`` the variance that the forward process adds.
+            ``fixed_large`` the variance that the forward process adds. ``learned`` is what the second half of the
+            model's channels says, ``learned_range`` interpolates between the logarithms of the small and the large
+            one with it (arXiv:2102.09672, eq. 15); both are traced, since they are not affine.
     """
 
     diffusers_class = "DDPMScheduler"
@@ -50,9 +53,7 @@ class DDPM(Scheduler):
         **THRESHOLD_DEFAULTS,
     }
 
-    def __init__(
-        self, grid: Grid, prediction: PredictionOptions, *, variance_type: str = "fixed_small"
-    ) -> None:
+    def __init__(self, grid: Grid, prediction: PredictionOptions, *, variance_type: str = "fixed_small") -> None:
         super().__init__(grid, prediction)
         if variance_type in _REFUSED:
             raise OptionError(
@@ -64,12 +65,24 @@ class DDPM(Scheduler):
         self.weight_x0 = floats(abar_next**0.5 * (1 - kept) / (1 - abar))
         self.weight_x = floats(kept**0.5 * (1 - abar_next) / (1 - abar))
         posterior = ((1 - abar_next) / (1 - abar) * (1 - kept)).clamp(min=1e-20)
+        self.variance_type, self.learned_variance = variance_type, variance_type.startswith("learned")
         self.std = floats((1 - kept if variance_type == "fixed_large" else posterior) ** 0.5)
+        self.log_small, self.log_large = floats(posterior.log()), floats((1 - kept).log())
 
     @classmethod
     def build_grid(cls, steps: int, options: GridOptions) -> Grid:
         return visited_grid(steps, options)
 
     def step(self, i: int, x: X, state: State[X], denoise: Denoise[X], noise: Noise[X]) -> tuple[X, State[X]]:
-        x = self.weight_x0[i] * denoise(x, i).x0 + self.weight_x[i] * x
-        return (x + self.std[i] * noise() if self.grid.timesteps[i] > 0 else x), state
+        p = denoise(x, i)
+        x = self.weight_x0[i] * p.x0 + self.weight_x[i] * x
+        if self.grid.timesteps[i] <= 0:
+            return x, state
+        std: Any = self._predicted_std(i, tensor(p.variance)) if self.learned_variance else self.std[i]
+        return x + std * noise(), state
+
+    def _predicted_std(self, i: int, variance: torch.Tensor) -> torch.Tensor:
+        if self.variance_type == "learned":
+            return variance**0.5
+        share = (variance + 1) / 2
+        return torch.exp(0.5 * (share * self.log_large[i] + (1 - share) * self.log_small[i]))

@@ -16,11 +16,13 @@ PREDICTION_TYPES = ("epsilon", "sample", "v_prediction", "score")
 class Prediction(Generic[X]):
     """What ``denoise`` returns: the predicted clean sample ``x0`` and noise ``eps``, both shaped like ``x``.
 
-    ``x0`` is clipped or thresholded where the scheduler asks for it; ``eps`` is the network's own.
+    ``x0`` is clipped or thresholded where the scheduler asks for it; ``eps`` is the network's own. ``variance`` is
+    what a network with twice the channels says of it (arXiv:2102.09672), else None.
     """
 
     x0: X
     eps: X
+    variance: X | None = None
 
 
 @dataclass(frozen=True)

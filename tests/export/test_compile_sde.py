@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from torch import nn
 
 from samplegraph.export import compile
@@ -42,4 +44,31 @@ def test_the_graph_gives_what_eager_gives(
 ) -> None:
     sampler = Sampler(model(name), create(name, steps, **options), scale)
     program = compile(sampler, batch=batch, captures=CAPTURES)
+    assert program.verify().error <= 1e-5
+
+
+class Doubled(nn.Module):
+    """The demo model, with a variance as further channels."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.network = model("ddpm")
+        self.spec = replace(self.network.spec, learned_variance=True)
+
+    def forward(self, sample: torch.Tensor, timestep: torch.Tensor, class_labels: torch.Tensor) -> torch.Tensor:
+        mean = self.network(sample, timestep, class_labels)
+        return torch.cat([mean, torch.sigmoid(mean)], dim=1)
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("ddpm", {"variance_type": "learned"}),
+        ("ddpm", {"variance_type": "learned_range"}),
+        ("ddim", {}),
+    ],
+)
+@pytest.mark.parametrize("scale", ["input", None])
+def test_a_learned_variance_compiles(name: str, options: dict[str, Any], scale: str | None) -> None:
+    program = compile(Sampler(Doubled(), create(name, 3, **options), scale), batch=2)
     assert program.verify().error <= 1e-5
