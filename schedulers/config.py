@@ -115,7 +115,7 @@ def _respacings(cls: type[Scheduler]) -> tuple[object, ...]:
 
 
 def _reads_prediction_type(given: Mapping[str, Any]) -> bool:
-    return given.get("timestep_type") == "continuous" or bool(given.get("s_churn"))
+    return given.get("timestep_type") == "continuous" or any(given.get(key) for key in ("s_churn", "solver_p"))
 
 
 def _refuse_foreign(cls: type[Scheduler], foreign: Mapping[str, Any], own: Iterable[str]) -> None:

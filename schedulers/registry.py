@@ -25,6 +25,8 @@ REGISTRY: Mapping[str, str] = {
     "score_sde_vp": "ScoreSdeVP",
     "karras_ve": "KarrasVE",
     "score_sde_ve": "ScoreSdeVE",
+    "deis": "DEIS",
+    "unipc": "UniPC",
 }
 
 #: Options that are sequences of numbers: lists, arrays and tensors become tuples of floats.

@@ -1,7 +1,8 @@
 """The scheduler zoo: every property test loops over these rows. Adding a scheduler adds a row.
 
 ``order`` is what refinement measures, ``keeps_variance`` whether the sampler's law is the marginal one at every step
-for data at a single point. Where that fails by theory the row says why.
+for data at a single point. Where that fails by theory the row says why. ``exact_start`` steps end on the exact
+solution before order is measured: a multistep method starts with lower orders. ``least`` is the fewest steps.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ class Row:
     options: Mapping[str, Any] = field(default_factory=dict)
     order: float = 1
     keeps_variance: bool = True
+    exact_start: int = 0
+    least: int = 1
 
     def __str__(self) -> str:
         return "-".join([self.name, *(f"{k}={v}" for k, v in self.options.items())])
@@ -42,6 +45,13 @@ APART = {
     "score_sde_vp": "Euler-Maruyama steps of length 1/N: not exact even for a constant x0",
     "score_sde_ve": "the corrector depends on norms: not affine",
 }
+
+
+def _unipc(p: int, **options: Any) -> Row:
+    """UniPC-p of order p + 1, started on exact values that the corrector leaves alone."""
+    plain = {"final_sigmas_type": "sigma_min", "lower_order_final": False, "disable_corrector": list(range(p))}
+    return Row("unipc", {"solver_order": p, **plain, **options}, p + 1, exact_start=p)
+
 
 ZOO = [
     Row("ddim"),
@@ -76,4 +86,15 @@ ZOO = [
     _dpm(1, "sde-dpmsolver", solver_order=1, keeps_variance=False),
     _dpm(2, "sde-dpmsolver", keeps_variance=False),
     _dpm(2, "sde-dpmsolver", solver_type="heun", keeps_variance=False),
+    Row("deis", {"solver_order": 1}),
+    Row("deis", order=2),
+    Row("deis", {"solver_order": 3}, order=3, exact_start=2),
+    _unipc(1),
+    _unipc(1, solver_type="bh1"),
+    _unipc(1, predict_x0=False),
+    _unipc(2),
+    _unipc(2, solver_type="bh1"),
+    _unipc(2, predict_x0=False),
+    _unipc(3),
+    Row("unipc", {"disable_corrector": list(range(1000))}, order=2),
 ]
