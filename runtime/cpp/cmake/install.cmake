@@ -16,5 +16,6 @@ write_basic_package_version_file(samplegraph-config-version.cmake COMPATIBILITY 
 install(FILES ${CMAKE_CURRENT_BINARY_DIR}/samplegraph-config.cmake
   ${CMAKE_CURRENT_BINARY_DIR}/samplegraph-config-version.cmake DESTINATION ${package})
 
+file(RELATIVE_PATH SAMPLEGRAPH_PC_UP /prefix/${CMAKE_INSTALL_LIBDIR}/pkgconfig /prefix)
 configure_file(cmake/samplegraph.pc.in samplegraph.pc @ONLY)
 install(FILES ${CMAKE_CURRENT_BINARY_DIR}/samplegraph.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)

@@ -20,15 +20,24 @@ bool stopped(const sg_request& request) { return request.stop != nullptr && requ
   throw Failure(SG_CANCELLED, cat("cancelled after ", done, " of ", total, total == 1 ? " call" : " calls"));
 }
 
-/** Bytes of the noise and step noise of M samples. */
-std::size_t noise_bytes(const Manifest& manifest, std::int64_t samples) {
-  const auto each = static_cast<std::size_t>(manifest.sample_size()) * manifest.input(SG_NOISE)->type().size;
-  std::size_t bytes;
-  if (__builtin_mul_overflow(each, static_cast<std::size_t>(samples), &bytes) ||
-      __builtin_mul_overflow(bytes, static_cast<std::size_t>(manifest.slices) + 1, &bytes)) {
+/** Bytes of M samples, `copies` times, with elements of `width` bytes. */
+std::size_t checked_bytes(const Manifest& manifest, std::int64_t samples, std::size_t copies, std::size_t width) {
+  std::size_t bytes = static_cast<std::size_t>(manifest.sample_size()) * width;
+  if (__builtin_mul_overflow(bytes, static_cast<std::size_t>(samples), &bytes) ||
+      __builtin_mul_overflow(bytes, copies, &bytes) || bytes > static_cast<std::size_t>(-1) / 2) {
     throw Failure(SG_BAD_ARGUMENT, cat("samples=", samples, " cannot be drawn (no memory holds it); give fewer"));
   }
   return bytes;
+}
+
+/** Bytes of the noise and step noise of M samples. */
+std::size_t noise_bytes(const Manifest& manifest, std::int64_t samples) {
+  return checked_bytes(manifest, samples, static_cast<std::size_t>(manifest.slices) + 1,
+                       manifest.input(SG_NOISE)->type().size);
+}
+
+std::size_t output_bytes(const Manifest& manifest, std::int64_t samples) {
+  return checked_bytes(manifest, samples, 1, manifest.outputs[0].type().size);
 }
 
 void check_words(const sg_request& request, const Manifest& manifest, std::int64_t samples) {
@@ -95,6 +104,8 @@ void Engine::give_back(std::unique_ptr<Context> context) noexcept {
 std::int64_t Engine::count(const sg_request& request) const {
   Call call(manifest_);
   assemble(manifest_, request, call);
+  output_bytes(manifest_, call.samples);
+  if (call.drawn) noise_bytes(manifest_, call.samples);
   return call.samples;
 }
 
@@ -152,8 +163,8 @@ void Engine::sample(const sg_request& request, void* output, std::size_t bytes) 
   Context& context = *lease;
   prepare(request, context);
   const Tensor& tensor = manifest_.outputs[0];
-  std::size_t needed = static_cast<std::size_t>(manifest_.sample_size()) * tensor.type().size;
-  if (__builtin_mul_overflow(needed, static_cast<std::size_t>(context.call.samples), &needed) || bytes < needed) {
+  const std::size_t needed = output_bytes(manifest_, context.call.samples);
+  if (bytes < needed) {
     throw Failure(SG_BAD_ARGUMENT, cat("output holds ", std::to_string(bytes), " bytes; ", context.call.samples,
                                        context.call.samples == 1 ? " sample" : " samples", " of ", tensor.type().name,
                                        " ", tensor.shape_text(), " take ", std::to_string(needed)));
@@ -169,8 +180,7 @@ void Engine::warm_up(const sg_request& request, int contexts) {
     leases.push_back(std::make_unique<Lease>(*this));
     Context& context = **leases.back();
     prepare(request, context);
-    output.reserve(static_cast<std::size_t>(context.call.samples * manifest_.sample_size()) *
-                   manifest_.outputs[0].type().size);
+    output.reserve(output_bytes(manifest_, context.call.samples));
     run(request, context, output.data());
   }
 }

@@ -266,7 +266,7 @@ class Engine {
     const sg_tensor_info info = output();
     std::vector<std::int64_t> shape(info.shape, info.shape + info.rank);
     shape[0] = samples;
-    Array out(static_cast<sg_dtype>(info.dtype), std::move(shape));
+    Array out = room(static_cast<sg_dtype>(info.dtype), std::move(shape));
     sample_into(request, out.bytes().data(), out.bytes().size());
     return out;
   }
@@ -309,6 +309,15 @@ class Engine {
     sg_engine* engine = nullptr;
     check(sg_engine_open(path.c_str(), &options, &engine));
     engine_.reset(engine);
+  }
+
+  static Array room(sg_dtype dtype, std::vector<std::int64_t> shape) {
+    const std::string samples = std::to_string(shape[0]);
+    try {
+      return {dtype, std::move(shape)};
+    } catch (const std::exception&) {  // bad_alloc, length_error
+      throw Error(SG_NO_MEMORY, "samples=" + samples + " cannot be drawn (out of memory); give fewer");
+    }
   }
 
   static void finish(Request& request, sg_status status) {
