@@ -9,9 +9,13 @@ from dataclasses import replace
 
 import pytest
 import torch
+
 from samplegraph.models.digits import WEIGHTS, DigitsUNet, data, digits
 from samplegraph.models.digits import evaluate as quality
-from samplegraph.models.digits.train import NULL_CLASS, batch
+from samplegraph.models.digits.targets import Source, in_range_target
+from samplegraph.models.digits.unet import NOISE_SCHEDULE, NULL_CLASS, signal_and_noise
+from samplegraph.models.sampler import Sampler
+from samplegraph.schedulers import create
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +39,8 @@ def test_spec_declares_what_the_compiler_needs(model: DigitsUNet) -> None:
 
 def test_noise_schedule_is_diffusers_default(model: DigitsUNet) -> None:
     diffusers = pytest.importorskip("diffusers")
-    assert torch.equal(model.spec.noise_schedule.alphas_cumprod(), diffusers.DDPMScheduler().alphas_cumprod)
+    assert model.spec.noise_schedule == NOISE_SCHEDULE
+    assert torch.equal(NOISE_SCHEDULE.alphas_cumprod(), diffusers.DDPMScheduler().alphas_cumprod)
 
 
 def test_model_is_ready_for_inference(model: DigitsUNet) -> None:
@@ -46,7 +51,7 @@ def test_model_is_ready_for_inference(model: DigitsUNet) -> None:
 
 def test_weights_are_finite_small_and_all_trained(model: DigitsUNet) -> None:
     assert WEIGHTS.stat().st_size < 5_000_000
-    assert 1_000_000 <= sum(parameter.numel() for parameter in model.parameters()) <= 1_200_000
+    assert 900_000 <= sum(parameter.numel() for parameter in model.parameters()) <= 1_200_000
     for name, parameter in model.named_parameters():
         assert torch.isfinite(parameter).all(), name
         assert parameter.abs().max() > 0, f"{name} is still at its zero initialisation"
@@ -74,13 +79,30 @@ def test_time_and_class_matter(model: DigitsUNet) -> None:
     assert 0 < near.abs().max() < 0.1, "the model should be smooth in t, for samplers with fractional timesteps"
 
 
-def test_predicts_the_noise(model: DigitsUNet, real: tuple[torch.Tensor, torch.Tensor]) -> None:
-    abar = model.spec.noise_schedule.alphas_cumprod()
-    generator = torch.Generator().manual_seed(0)
-    noisy, t, labels, eps = batch(data.enlarge(real[0]), real[1], abar, generator)
+def test_signal_and_noise_follow_the_schedule() -> None:
+    alpha, sigma = signal_and_noise(torch.arange(1000.0))
+    abar = NOISE_SCHEDULE.alphas_cumprod().view(-1, 1, 1, 1)
+    torch.testing.assert_close(alpha, abar.sqrt(), rtol=1e-4, atol=0)
+    torch.testing.assert_close(sigma, (1 - abar).sqrt(), rtol=1e-3, atol=0)
+
+
+def test_predicts_the_noise(model: DigitsUNet) -> None:
+    batch = Source(seed=0).draw(256)
     with torch.no_grad():
-        error = (model(noisy, t.float(), labels) - eps).square().mean()
-    assert error < 0.06
+        error = model(batch.x, batch.t, batch.labels) - batch.eps
+    assert error.square().mean() < 0.08
+
+
+def test_guidance_stays_in_range(model: DigitsUNet) -> None:
+    batch = Source(seed=0).draw(256)
+    target = in_range_target(model, batch)
+    with torch.no_grad():
+        u = model(batch.x, batch.t, torch.full_like(batch.labels, NULL_CLASS))
+        c = model(batch.x, batch.t, batch.labels)
+    for eps, limit in ((target, 1e-3), (c, 0.1)):
+        x0 = (batch.x - batch.sigma * (u + 2 * (eps - u))) / batch.alpha
+        overshoot = (x0.abs() - 1).clamp(min=0)
+        assert overshoot.square().mean().sqrt() < limit + 0.05
 
 
 def test_enlarging_is_undone_by_block_means(real: tuple[torch.Tensor, torch.Tensor]) -> None:
@@ -105,6 +127,17 @@ def test_samples_meet_the_quality_bar(model: DigitsUNet, sampler: str, seed: int
     pytest.importorskip("diffusers")
     labels = quality.hundred_labels()
     verdict = quality.judge(quality.sample(model, labels, sampler, seed), labels)
+    assert verdict.passes, verdict
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+@pytest.mark.parametrize("name", ["ddim", "euler", "dpm_multistep"])
+def test_our_own_samplers_meet_the_quality_bar(model: DigitsUNet, name: str, seed: int) -> None:
+    labels = quality.hundred_labels()
+    noise = torch.randn(100, 1, 16, 16, generator=torch.Generator().manual_seed(100 + seed))
+    with torch.no_grad():
+        drawn = Sampler(model, create(name, steps=25), guidance_scale=2.0)(noise, class_labels=labels)
+    verdict = quality.judge(drawn, labels)
     assert verdict.passes, verdict
 
 
