@@ -11,6 +11,7 @@ sampler + example shapes
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from typing import Any
@@ -27,7 +28,7 @@ from samplegraph.export.passes import tidy_linked
 from samplegraph.export.phases import Listener, Phases
 from samplegraph.export.program import Program
 from samplegraph.export.signature import Signature, signature
-from samplegraph.export.weights import MODES, digest
+from samplegraph.export.weights import MODES, digest, file_name, is_external
 from samplegraph.models import Sampler
 from samplegraph.models.guidance import INPUT
 from samplegraph.runtime.manifest import Weights
@@ -77,18 +78,21 @@ def compile(
     with phases.phase("describe"):
         used = [w for w in parts.weights if w.uses()]
         sha256, size = digest(used)
+        file = file_name(sha256) if is_external(weights, size) else None
         versions = {package: version(package) for package in _PACKAGES}
         by_class = costs(parts.bindings, sig.rows)
         stem = name or default_name(sampler, sig)
-        manifest = describe(sampler, sig, stem, "unrolled", Weights(sha256, size), versions, by_class, parts.counts)
+        stored = Weights(sha256, size, file)
+        manifest = describe(sampler, sig, stem, "unrolled", stored, versions, by_class, parts.counts)
         graph.producer_name, graph.producer_version = "samplegraph", versions["samplegraph"]
         graph.graph.name = manifest.name
-    return Program(graph, manifest, sampler, sig, used, weights, by_class, phases)
+    return Program(graph, manifest, sampler, sig, used, by_class, phases)
 
 
 def default_name(sampler: Sampler, sig: Signature) -> str:
     """``<model>-<scheduler>-<steps>``, extended by a batch other than 1 and a guidance scale that is not an input."""
-    stem = f"{sampler.spec.name}-{sampler.scheduler.name}-{sampler.scheduler.steps}"
+    model = re.sub(r"[^\w.-]+", "-", sampler.spec.name).strip("-.") or "model"
+    stem = f"{model}-{sampler.scheduler.name}-{sampler.scheduler.steps}"
     if sig.batch != 1:
         stem += f"-b{sig.batch or 'dynamic'}"
     scale = sampler.guidance.scale

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import resource
-import tempfile
-from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import onnx
 import onnx_ir as ir
 
 from samplegraph.export import emit, weights
-from samplegraph.export.atomic import replacing
+from samplegraph.export.atomic import replacing_together, scratch_folder
 from samplegraph.export.cost import Cost, saved
 from samplegraph.export.errors import ExportError
 from samplegraph.export.phases import Phases
@@ -61,7 +59,6 @@ class Program:
     sampler: Sampler
     signature: Signature
     weights: list[ir.Value]
-    weights_mode: str
     bindings: dict[str, Cost]
     phases: Phases = field(default_factory=Phases)
     verification: Verification | None = None
@@ -72,8 +69,8 @@ class Program:
         Raises:
             VerificationError: they differ by more than ``tolerance`` relative to the largest value.
         """
-        with tempfile.TemporaryDirectory() as folder, self.phases.phase("verify"):
-            path = Path(folder) / f"{self.manifest.name}.onnx"
+        with scratch_folder() as folder, self.phases.phase("verify"):
+            path = folder / f"{self.manifest.name}.onnx"
             self._write(path)
             self.verification = verify(path, self.sampler, self.signature, seed=seed, tolerance=tolerance)
         return self.verification
@@ -110,33 +107,19 @@ class Program:
             error=self.verification.error if self.verification else None,
         )
 
-    def _external(self) -> str | None:
-        external = weights.is_external(self.weights_mode, self.manifest.weights.bytes)
-        return weights.file_name(self.manifest.weights.sha256) if external else None
-
-    def _manifest(self) -> Manifest:
-        return replace(self.manifest, weights=replace(self.manifest.weights, file=self._external()))
-
     def _proto(self) -> onnx.ModelProto:
-        file = self._external()
+        file = self.manifest.weights.file
         offsets = weights.layout(self.weights) if file else {}
-        return emit.to_proto(self.model, self._manifest().to_json(), self.weights, offsets, file)
+        return emit.to_proto(self.model, self.manifest.to_json(), self.weights, offsets, file)
 
     def _write(self, path: Path) -> None:
         data = self._proto().SerializeToString(deterministic=True)
-        with ExitStack() as stack:
-            file = self._external()
-            if file and not self._same(path.with_name(file)):
-                weights.write(stack.enter_context(replacing(path.with_name(file))), self.weights, self._layout())
-            graph = stack.enter_context(replacing(path))
-            sidecar = stack.enter_context(replacing(path.with_name(f"{path.name}.json")))
+        paths = [path.with_name(f"{path.name}.json"), path]
+        file, offsets = self.manifest.weights.file, weights.layout(self.weights)
+        if file and not weights.same(path.with_name(file), self.weights, offsets):
+            paths.insert(0, path.with_name(file))
+        with replacing_together(paths) as (*beside, sidecar, graph):
+            for each in beside:
+                weights.write(each, self.weights, offsets)
+            sidecar.write_text(self.manifest.to_json(), encoding="utf-8")
             graph.write_bytes(data)
-            sidecar.write_text(self._manifest().to_json())
-
-    def _layout(self) -> dict[str, tuple[int, int]]:
-        return weights.layout(self.weights)
-
-    def _same(self, file: Path) -> bool:
-        """Whether the content-addressed weights file is already there, whole."""
-        end = max((offset + length for offset, length in self._layout().values()), default=0)
-        return file.is_file() and file.stat().st_size == end

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,10 +13,12 @@ import torch
 from samplegraph.export.errors import ExportError
 from samplegraph.models import Sampler
 from samplegraph.models.guidance import NEGATIVE, SCALE
-from samplegraph.models.spec import Condition
-from samplegraph.runtime.manifest import Tensor
+from samplegraph.models.spec import CONDITION_DTYPES, Condition
+from samplegraph.runtime.manifest import RESERVED, Tensor
 
 BATCH_AXIS = "batch"
+#: Names that no condition can have: other graph inputs and outputs, the denoiser's arguments, a call's keywords.
+TAKEN = ("noise", "step_noise", "init_sample", "mask", "sample", "timestep", SCALE, *RESERVED)
 #: Rows used where the batch axis is symbolic and an example is needed.
 EXAMPLE_BATCH = 2
 
@@ -81,8 +84,15 @@ def signature(
     rows = _batch(batch, shape[0])
     given = dict(conditions or {})
     for c in sampler.spec.conditions:
+        _check_name(c.name)
         given.setdefault(c.name, np.full(c.shape, _example(c), dtype=c.dtype))
     names = sampler.model_conditions(given)
+    for name in names:
+        _check_name(name)
+    for name in given:
+        if name not in (known := sampler.condition_inputs(names)):
+            takes = ", ".join(known) or "none"
+            raise ExportError(f"condition {name!r} is not used by this sampler, which takes {takes}")
     count = rows or EXAMPLE_BATCH
     examples = {name: _rows(name, given[name], sampler.spec.condition(name), count) for name in names}
     guided = tuple(sampler.guidance.names(names))
@@ -123,15 +133,27 @@ def _example(c: Condition) -> float:
 def _rows(name: str, value: Any, declared: Condition | None, batch: int) -> torch.Tensor:
     """``value`` as a tensor of B rows."""
     try:
+def _check_name(name: str) -> None:
+    """Names of conditions are names of graph inputs and keywords of a runtime's call."""
+    if name in TAKEN or name.startswith(NEGATIVE) or not name.isidentifier():
+        raise ExportError(
+            f"condition {name!r} is a name that is taken ({', '.join(TAKEN)}, {NEGATIVE}...) or no identifier; rename "
+            "the model's argument"
+        )
+
+
         tensor = value.detach().cpu() if isinstance(value, torch.Tensor) else torch.from_numpy(np.array(value))
-    except TypeError as error:
+    except (TypeError, ValueError) as error:
         raise ExportError(f"condition {name}={value!r} is not an array; give numbers, (B, ...)") from error
     if tensor.dtype == torch.float64:
         tensor = tensor.float()
     if declared is not None:
         tensor = tensor.to(getattr(torch, declared.dtype))
         if tuple(tensor.shape) == declared.shape:
+    if tensor.is_complex() or (declared is None and _dtype(tensor) not in CONDITION_DTYPES):
+        raise ExportError(f"condition {name} is {tensor.dtype}; give one of {', '.join(CONDITION_DTYPES)}")
             tensor = tensor[None]
+        _check_values(tensor, declared)
         if tuple(tensor.shape[1:]) != declared.shape:
             raise ExportError(
                 f"condition {name} has shape {tuple(tensor.shape)}; the model takes (B, "
@@ -147,10 +169,23 @@ def _rows(name: str, value: Any, declared: Condition | None, batch: int) -> torc
 def _condition(
     name: str, own: str, role: str, example: torch.Tensor, declared: Condition | None, axis: int | str
 ) -> Tensor:
+def _dtype(tensor: torch.Tensor) -> str:
+    return str(tensor.dtype).removeprefix("torch.")
+
+
+def _check_values(tensor: torch.Tensor, c: Condition) -> None:
+    low, high = c.minimum if c.minimum is not None else -math.inf, c.maximum if c.maximum is not None else math.inf
+    for value in tensor.flatten().tolist():
+        if not low <= value <= high:
+            raise ExportError(f"condition {c.name}={value:g} is out of range; give values from {low:g} to {high:g}")
+        if c.dtype.startswith("int") and value != int(value):
+            raise ExportError(f"condition {c.name}={value:g} is not a whole number; the model takes {c.dtype}")
+
+
     text = declared.description if declared else ""
     return Tensor(
         name,
-        str(example.dtype).removeprefix("torch."),
+        _dtype(example),
         (axis, *example.shape[1:]),
         role,
         f"unconditional twin of {own}" if role == "negative" else text,

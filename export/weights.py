@@ -64,6 +64,25 @@ def layout(weights: Sequence[ir.Value]) -> dict[str, tuple[int, int]]:
     return offsets
 
 
+def same(path: Path, weights: Sequence[ir.Value], offsets: dict[str, tuple[int, int]]) -> bool:
+    """Whether ``path`` already holds exactly what ``write`` would write."""
+    end = max((offset + length for offset, length in offsets.values()), default=0)
+    try:
+        if path.stat().st_size != end:
+            return False
+        with path.open("rb") as stream:
+            for value in weights:
+                if value.name in offsets:
+                    assert value.const_value is not None
+                    offset, length = offsets[value.name]
+                    stream.seek(offset)
+                    if stream.read(length) != value.const_value.tobytes():
+                        return False
+    except OSError:
+        return False
+    return True
+
+
 def write(path: Path, weights: Sequence[ir.Value], offsets: dict[str, tuple[int, int]]) -> None:
     """Write the external file."""
     with path.open("wb") as stream:

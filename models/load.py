@@ -36,7 +36,7 @@ def load_model(source: str) -> nn.Module:
     factory = _factory(source, target)
     try:
         model = factory()
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise OptionError(f"model={source!r} cannot be made: {_one_line(error)}") from error
     if not isinstance(model, nn.Module):
         raise OptionError(
@@ -51,7 +51,7 @@ def _factory(source: str, target: str) -> Callable[[], Any]:
         sys.path.insert(0, os.getcwd())
     try:
         module = import_module(module_name)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         reason = _one_line(error)
         raise OptionError(f"model={source!r}: module {module_name!r} cannot be imported ({reason})") from error
     factory = getattr(module, name, None)

@@ -11,7 +11,7 @@ import numpy as np
 from samplegraph.runtime.batching import calls, split
 from samplegraph.runtime.errors import InputError
 from samplegraph.runtime.inputs import Array
-from samplegraph.runtime.manifest import Manifest, Tensor
+from samplegraph.runtime.manifest import RESERVED, Manifest, Tensor
 from samplegraph.runtime.manifest_file import ENGINE_SUFFIXES, read_manifest
 from samplegraph.runtime.noise import Rng
 from samplegraph.runtime.onnx_session import OnnxSession
@@ -20,8 +20,6 @@ from samplegraph.runtime.request import Randomness, assemble
 
 #: Layouts this runtime can drive.
 LAYOUTS = ("unrolled",)
-#: Keywords of a call, which no condition can be called.
-RESERVED = ("seed", "samples", "rng", "progress")
 
 
 class Engine:

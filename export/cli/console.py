@@ -18,6 +18,9 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from samplegraph.export.cli.main import WORKER
+from samplegraph.runtime import InputError
+
 T = TypeVar("T")
 #: Columns used where the output is not a terminal.
 _WIDTH = 118
@@ -67,10 +70,12 @@ def interruptible(work: Callable[[], T]) -> T:
     def target() -> None:
         try:
             results.append(work())
+        except SystemExit as error:
+            errors.append(InputError(f"the model's code ended the program (SystemExit: {error}); take that call out"))
         except BaseException as error:
             errors.append(error)
 
-    thread = threading.Thread(target=target, daemon=True)
+    thread = threading.Thread(target=target, name=WORKER, daemon=True)
     thread.start()
     while thread.is_alive():
         thread.join(0.1)

@@ -9,11 +9,14 @@ import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
+from samplegraph.export.atomic import remove_scratch_folders
 from samplegraph.export.cli.errors import BROKEN_PIPE, FAILED, INTERRUPTED, describe, exit_code
 
 COMMANDS = ("export", "run", "inspect", "verify", "list")
 _APP_OPTIONS = ("--version",)
 _HELP = ("--help", "-h")
+#: Name of the thread in which long work is done.
+WORKER = "samplegraph-worker"
 
 
 def main(arguments: Sequence[str] | None = None, program: str | None = None) -> int:
@@ -82,7 +85,8 @@ def _run(arguments: list[str]) -> int:
 
 def _leave_threads_behind(code: int) -> None:
     """End the process at once where a thread is still inside the inference engine."""
-    if any(thread.daemon for thread in threading.enumerate()):
+    if any(thread.name == WORKER for thread in threading.enumerate()):
+        remove_scratch_folders()
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)

@@ -16,7 +16,7 @@ from samplegraph.export.cli.output import check_output
 from samplegraph.export.cli.picture import check_picture, is_picture, write_png
 from samplegraph.export.cli.values import parse_seed, parse_settings
 from samplegraph.runtime import Engine, InputError
-from samplegraph.runtime.engine import RESERVED
+from samplegraph.runtime.manifest import RESERVED
 from samplegraph.runtime.noise import Rng
 
 EXAMPLE = "samplegraph run build/digits-ddim-25.onnx --seed 0 --set class_labels=0,1,2,3 --output digits.png"
