@@ -102,6 +102,9 @@ def signature(
     if slices:
         text = "unit normal, one slice per draw in step order"
         inputs.append(Tensor("step_noise", "float32", (slices, axis, *shape[1:]), "step_noise", text))
+    for own in sampler.scheduler.inputs:
+        size, span = (axis, *own.shape(shape[1:])), {"minimum": own.minimum, "maximum": own.maximum}
+        inputs.append(Tensor(own.name, "float32", size, own.name, own.description, **span))
     inputs += [_condition(n, n, "condition", examples[n], sampler.spec.condition(n), axis) for n in names]
     for name in sampler.condition_inputs(names)[len(names) :]:
         if name == SCALE:

@@ -74,6 +74,10 @@ def example_inputs(sampler: Sampler, sig: Signature, seed: int) -> dict[str, tor
         if t.role in ("noise", "step_noise"):
             shape = [sig.example_batch if isinstance(n, str) else n for n in t.shape]
             values[t.name] = torch.randn(shape, generator=generator)
+        elif t.role in ("image", "mask"):
+            shape = [sig.example_batch if isinstance(n, str) else n for n in t.shape]
+            values[t.name] = torch.rand(shape, generator=generator).round() * (2 if t.role == "image" else 1)
+            values[t.name] -= 1 if t.role == "image" else 0
         elif t.role == "guidance_scale":
             scale = sampler.spec.guidance_scale
             values[SCALE] = torch.tensor(scale if scale != 1 else _SCALE)

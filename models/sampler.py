@@ -43,6 +43,9 @@ class Sampler(nn.Module):
         super().__init__()
         self.spec = spec or spec_of(model)
         self.scheduler = scheduler
+        for own in scheduler.inputs:
+            if self.spec.condition(own.name):
+                raise OptionError(f"the model and {scheduler.name} both take {own.name!r}; rename the model's condition")
         self.guidance = Guidance(guidance_scale, tuple(guided) if guided is not None else None)
         self.denoiser = Denoiser(model, self.spec, scheduler, self.guidance)
         self.profile: Profile = scheduler.profile()
@@ -71,7 +74,8 @@ class Sampler(nn.Module):
         Raises:
             OptionError: a condition the model does not take, or one it needs and is not given.
         """
-        names = [name for name in given if name != SCALE and not name.startswith(NEGATIVE)]
+        own = [each.name for each in self.scheduler.inputs]
+        names = [name for name in given if name not in (SCALE, *own) and not name.startswith(NEGATIVE)]
         takes, needs = _conditions_of(self.model, self.spec)
         for name in names:
             if takes is not None and name not in takes:
@@ -93,7 +97,8 @@ class Sampler(nn.Module):
             noise: (B, ...), unit normal.
             step_noise: (K, B, ...), unit normal, where the scheduler draws K > 0 slices.
             conditions: the model's conditions, one row per sample, ``negative_<name>`` for guided ones without a
-                null value, and ``guidance_scale`` () where it is an input (else the model's default).
+                null value, ``guidance_scale`` () where it is an input (else the model's default), and the
+                scheduler's own inputs, such as ``mask``.
 
         Returns:
             The sample, (B, ...).
@@ -102,6 +107,8 @@ class Sampler(nn.Module):
             OptionError: a condition or the step noise is missing, or one is not known.
         """
         names = self.model_conditions(conditions)
+        inputs = self._own_inputs(conditions, noise)
+        conditions = {k: v for k, v in conditions.items() if k not in inputs}
         guided = self.guidance.names(names)
         self._check(conditions, names, step_noise)
         if guided and self.guidance.scale == INPUT and SCALE not in conditions:
@@ -115,8 +122,17 @@ class Sampler(nn.Module):
             drawn += 1
             return step_noise[drawn - 1]
 
-        x: torch.Tensor = self.scheduler(noise * self.scheduler.init_noise_sigma, denoise, next_slice)
+        x: torch.Tensor = self.scheduler(noise * self.scheduler.init_noise_sigma, denoise, next_slice, inputs)
         return x
+
+    def _own_inputs(self, given: Mapping[str, torch.Tensor], noise: torch.Tensor) -> dict[str, torch.Tensor]:
+        for own in self.scheduler.inputs:
+            if own.name not in given:
+                raise OptionError(f"{own.name} is missing; {self.scheduler.name} takes it: {own.description}")
+            shape, shown = given[own.name].shape, (noise.shape[0], *own.shape(tuple(noise.shape[1:])))
+            if len(shape) != noise.ndim or any(n not in (1, m) for n, m in zip(shape, noise.shape, strict=True)):
+                raise OptionError(f"{own.name} has shape {tuple(shape)}; for these samples give {shown}")
+        return {own.name: given[own.name] for own in self.scheduler.inputs}
 
     def _check(self, given: Mapping[str, object], names: list[str], step_noise: torch.Tensor | None) -> None:
         allowed = self.condition_inputs(names)

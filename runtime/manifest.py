@@ -18,7 +18,7 @@ METADATA_KEY = "samplegraph.manifest"
 #: Keywords of a runtime's call, which no condition can be called.
 RESERVED = ("seed", "samples", "rng", "progress")
 DTYPES = ("float32", "float16", "bfloat16", "float64", "int64", "int32", "bool")
-ROLES = ("noise", "step_noise", "condition", "negative", "guidance_scale", "sample")
+ROLES = ("noise", "step_noise", "condition", "negative", "guidance_scale", "sample", "image", "mask")
 
 
 @dataclass(frozen=True)

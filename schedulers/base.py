@@ -38,6 +38,24 @@ class Profile:
         return sum(len(points) for points in self.evaluations)
 
 
+@dataclass(frozen=True)
+class Input:
+    """An input of the sampler that its scheduler asks for besides noise.
+
+    It has the sample's shape, or with ``one_channel`` one channel for all where the sample has channels and places.
+    """
+
+    name: str
+    description: str
+    one_channel: bool = False
+    minimum: float | None = None
+    maximum: float | None = None
+
+    def shape(self, sample_shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Shape of one row for samples of this shape, both without the batch axis."""
+        return (1, *sample_shape[1:]) if self.one_channel and len(sample_shape) > 1 else sample_shape
+
+
 class Scheduler(nn.Module):
     """A sampling method over a grid: ``init`` and ``step``, and the loop over them.
 
@@ -49,9 +67,10 @@ class Scheduler(nn.Module):
     their tables in ``build_grid`` and take options of their own as keyword arguments. ``diffusers_values`` names
     options of which the diffusers class takes some values only, ``diffusers_aliases`` values that it reads as
     others. ``default_prediction_type`` is how a model that declares none is read; ``learned_variance`` asks for a
-    model whose output has twice the channels.
+    model whose output has twice the channels. ``inputs`` are handed to ``begin``, which puts them into the state.
     """
 
+    inputs: ClassVar[tuple[Input, ...]] = ()
     order: int = 1
     learned_variance: bool = False
     grid_defaults: ClassVar[Mapping[str, object]] = {}
@@ -98,6 +117,10 @@ class Scheduler(nn.Module):
         """Solver state before the first step: a tuple of zeros shaped like ``x``, maybe empty."""
         return ()
 
+    def begin(self, x: X, inputs: Mapping[str, X]) -> State[X]:
+        """``init`` for a scheduler that takes ``inputs``: they travel in the state."""
+        return self.init(x)
+
     def step(self, i: int, x: X, state: State[X], denoise: Denoise[X], noise: Noise[X]) -> tuple[X, State[X]]:
         """Advance the sample ``x`` from step ``i`` to ``i + 1``.
 
@@ -108,9 +131,9 @@ class Scheduler(nn.Module):
         """
         raise NotImplementedError
 
-    def forward(self, x: X, denoise: Denoise[X], noise: Noise[X]) -> X:
-        """Run all steps from the scaled initial sample ``x`` (B, ...)."""
-        state = self.init(x)
+    def forward(self, x: X, denoise: Denoise[X], noise: Noise[X], inputs: Mapping[str, X] | None = None) -> X:
+        """Run all steps from the scaled initial sample ``x`` (B, ...), with one tensor for each of ``self.inputs``."""
+        state = self.begin(x, inputs or {})
         for i in range(self.steps):
             x, state = self.step(i, x, state, denoise, noise)
         return x
@@ -134,7 +157,7 @@ class Scheduler(nn.Module):
             return x
 
         x = torch.ones((1, 1, 1, 1), dtype=torch.float64)
-        value, state = x, self.init(x)
+        value, state = x, self.begin(x, {own.name: x for own in self.inputs})
         for i in range(self.steps):
             try:
                 value, state = self.step(i, value, state, denoise, noise)

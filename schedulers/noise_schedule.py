@@ -53,16 +53,18 @@ class NoiseSchedule:
         Raises:
             OptionError: the betas give values that are not in [0, 1].
         """
-        betas = self._betas(dtype)
-        if self.rescale_betas_zero_snr:
-            betas = _rescale_zero_terminal_snr(betas)
-        abar = torch.cumprod(1.0 - betas, dim=0)
+        abar = torch.cumprod(1.0 - self.betas(dtype), dim=0)
         if not bool(((abar >= 0) & (abar <= 1)).all()):
             raise OptionError(
                 f"beta_start={self.beta_start!r}, beta_end={self.beta_end!r}, trained_betas: the cumulative "
                 "products leave [0, 1]; give betas in (0, 1)"
             )
         return abar
+
+    def betas(self, dtype: torch.dtype = torch.float32) -> torch.Tensor:
+        """Variance that each training timestep adds, (T,)."""
+        betas = self._betas(dtype)
+        return _rescale_zero_terminal_snr(betas) if self.rescale_betas_zero_snr else betas
 
     def _betas(self, dtype: torch.dtype) -> torch.Tensor:
         n, start, end = self.num_train_timesteps, self.beta_start, self.beta_end

@@ -25,6 +25,7 @@ REGISTRY: Mapping[str, str] = {
     "score_sde_vp": "ScoreSdeVP",
     "karras_ve": "KarrasVE",
     "score_sde_ve": "ScoreSdeVE",
+    "repaint": "RePaint",
     "deis": "DEIS",
     "unipc": "UniPC",
 }

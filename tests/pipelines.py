@@ -97,3 +97,25 @@ def score_sde_ve(steps: int, config: dict[str, Any], model: nn.Module) -> torch.
         output = scheduler.step_pred(model(sample, sigma), t, sample, generator=generator)
         sample, mean = output.prev_sample, output.prev_sample_mean
     return mean
+
+
+def repaint(
+    steps: int, config: dict[str, Any], jumps: dict[str, int], image: torch.Tensor, mask: torch.Tensor
+) -> torch.Tensor:
+    """The loop of ``RePaintPipeline``."""
+    config = dict(config)
+    eta = config.pop("eta", 0.0)
+    scheduler = diffusers.RePaintScheduler(**config)
+    generator = torch.Generator().manual_seed(0)
+    sample = torch.randn(SHAPE, generator=generator)
+    scheduler.set_timesteps(steps, **jumps)
+    scheduler.eta = eta
+    t_last = scheduler.timesteps[0] + 1
+    for t in scheduler.timesteps:
+        if t < t_last:
+            output = Smooth()(sample, t.expand(SHAPE[0]))
+            sample = scheduler.step(output, t, sample, image, mask, generator).prev_sample
+        else:
+            sample = scheduler.undo_step(sample, t_last, generator)
+        t_last = t
+    return sample

@@ -43,6 +43,7 @@ def _dpm(order: float, algorithm: str = "dpmsolver++", keeps_variance: bool = Tr
 #: Schedulers whose steps are not those of a discretised x0-eps pair; their tests of law are in test_parity_sde.py.
 APART = {
     "score_sde_vp": "Euler-Maruyama steps of length 1/N: not exact even for a constant x0",
+    "repaint": "needs a mask and an image: not affine",
     "score_sde_ve": "the corrector depends on norms: not affine",
 }
 

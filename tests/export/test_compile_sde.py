@@ -15,6 +15,7 @@ from samplegraph.export import compile
 from samplegraph.export.capture import Captures
 from samplegraph.models import Sampler
 from samplegraph.models.demo import demo_model
+from samplegraph.runtime import Engine, InputError
 from samplegraph.schedulers import create
 
 CAPTURES = Captures()
@@ -30,6 +31,9 @@ CASES: list[tuple[str, int, dict[str, Any], float | str | None, int | str]] = [
     ("score_sde_ve", 2, {"sigma_max": 50.0}, "input", 1),
     ("score_sde_ve", 2, {"sigma_max": 50.0, "per_sample": True, "correct_steps": 2}, None, 3),
     ("score_sde_ve", 3, {"correct_steps": 0, "snr": 0.3}, 2.0, "dynamic"),
+    ("repaint", 3, {"jump_length": 1, "jump_n_sample": 2, "single_draw": True}, "input", 1),
+    ("repaint", 4, {"jump_length": 2, "jump_n_sample": 2, "eta": 1.0, "num_train_timesteps": 100}, None, 2),
+    ("repaint", 2, {"eta": 0.5}, 2.0, "dynamic"),
 ]
 
 
@@ -72,3 +76,25 @@ class Doubled(nn.Module):
 def test_a_learned_variance_compiles(name: str, options: dict[str, Any], scale: str | None) -> None:
     program = compile(Sampler(Doubled(), create(name, 3, **options), scale), batch=2)
     assert program.verify().error <= 1e-5
+
+
+def test_a_mask_and_an_image_reach_the_graph_through_the_engine(tmp_path: Path) -> None:
+    """And the engine refuses wrong ones."""
+    sampler = Sampler(model("repaint"), create("repaint", 2), None)
+    path = compile(sampler, captures=CAPTURES).save(tmp_path / "r.onnx")
+    engine = Engine(path)
+    noise, steps = torch.randn(2, 1, 16, 16), torch.randn(2, 2, 1, 16, 16)
+    image, mask = torch.rand(2, 1, 16, 16) * 2 - 1, torch.rand(2, 1, 16, 16).round()
+    labels = torch.tensor([3, 4])
+    expected = sampler(noise, steps, class_labels=labels, image=image, mask=mask).detach()
+    given = {"class_labels": [3, 4], "image": image.numpy(), "mask": mask.numpy()}
+    found = torch.from_numpy(engine(noise=noise.numpy(), step_noise=steps.numpy(), **given))
+    assert torch.allclose(found, expected, atol=1e-5)
+    for name, value, message in [
+        ("mask", mask.numpy() * 2, "mask=2.0 .*out of range; allowed 0..1"),
+        ("mask", mask.numpy()[:, :, :4], "mask has shape"),
+        ("image", None, "image is missing"),
+        ("image", image.numpy() * float("inf"), "image=.*is not finite"),
+    ]:
+        with pytest.raises(InputError, match=message):
+            engine(seed=0, **{**given, name: value})
