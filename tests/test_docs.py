@@ -12,7 +12,9 @@ from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from samplegraph.export.cli.errors import is_usage
 from samplegraph.runtime import manifest as manifest_module
@@ -139,6 +141,23 @@ def test_readme_begins_with_python_of_ten_lines_at_most() -> None:
 
 def test_the_picture_is_small() -> None:
     assert 1_000 < (ROOT / "docs" / "images" / "digits.png").stat().st_size < 100_000
+
+
+@pytest.mark.slow
+def test_the_picture_is_what_the_demo_draws(tmp_path: Path) -> None:
+    """Up to rounding, which differs between processors."""
+    recipe = re.search(r"^demo:.*\n((?:\t.*\n)+)", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    assert recipe is not None
+    for line in recipe[1].splitlines()[:2]:
+        words = shlex.split(line.replace("$(STEM)", "build/digits-ddim-25"))
+        command = [sys.executable, "-m", "samplegraph.export", *words[1:]]
+        subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, timeout=300)
+    shown, drawn = (
+        np.asarray(Image.open(file)).astype(float)
+        for file in (ROOT / "docs" / "images" / "digits.png", tmp_path / "build" / "digits.png")
+    )
+    assert shown.shape == drawn.shape
+    assert np.abs(shown - drawn).max() <= 2
 
 
 def test_every_field_of_the_manifest_is_documented() -> None:
