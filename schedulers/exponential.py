@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from samplegraph.schedulers.grid import Grid
@@ -28,21 +29,27 @@ class ExponentialWeights:
     bend: list[float]
 
 
-def exponential_weights(grid: Grid, *, on_x0: bool, stochastic: bool) -> ExponentialWeights:
+def exponential_weights(
+    grid: Grid, *, on_x0: bool, stochastic: bool, starts: Sequence[int] | None = None
+) -> ExponentialWeights:
     """DPM-Solver (arXiv:2206.00927, eq. B.7) on eps, DPM-Solver++ (arXiv:2211.01095, eq. 9) on x0, or their SDE forms.
 
     The operations follow diffusers' one by one. The integrals of ``exp`` times a polynomial over the step are the
     phi functions; ``third`` of the stochastic x0 form carries diffusers' sign, where ``q + 0.5`` would be right.
 
     The midpoint rule weighs D1 by half of ``first`` in place of ``second``.
+
+    Args:
+        starts: points from which the steps that lead to points 1, 2, ... start; each from the one before where None.
     """
     alpha, sigma = grid.tensor("alpha"), grid.tensor("sigma")
     lam = alpha.log() - sigma.log()
-    h, k = lam[1:] - lam[:-1], 2.0 if stochastic else 1.0
+    start = list(range(grid.points) if starts is None else starts)
+    h, k = lam[1:] - lam[start], 2.0 if stochastic else 1.0
     alpha_next, sigma_next = alpha[1:], sigma[1:]
     if on_x0:
         grown = 1.0 - (-k * h).exp()
-        keep = sigma_next / sigma[:-1] * ((-h).exp() if stochastic else 1.0)
+        keep = sigma_next / sigma[start] * ((-h).exp() if stochastic else 1.0)
         first = alpha_next * grown
         second = alpha_next * (grown / (-k * h) + 1.0)
         q = (grown - k * h) / (k * h) ** 2
@@ -50,7 +57,7 @@ def exponential_weights(grid: Grid, *, on_x0: bool, stochastic: bool) -> Exponen
         std = sigma_next * (1.0 - (-2 * h).exp()).sqrt()
     else:
         grown = h.exp() - 1.0
-        keep = alpha_next / alpha[:-1]
+        keep = alpha_next / alpha[start]
         first = -k * (sigma_next * grown)
         second = -k * (sigma_next * (grown / h - 1.0))
         third = -(sigma_next * ((grown - h) / h**2 - 0.5))

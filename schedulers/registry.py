@@ -28,6 +28,8 @@ REGISTRY: Mapping[str, str] = {
     "repaint": "RePaint",
     "deis": "DEIS",
     "unipc": "UniPC",
+    "dpm_singlestep": "DPMSinglestep",
+    "lms": "LMS",
 }
 
 #: Options that are sequences of numbers: lists, arrays and tensors become tuples of floats.

@@ -54,6 +54,12 @@ def _unipc(p: int, **options: Any) -> Row:
     return Row("unipc", {"solver_order": p, **plain, **options}, p + 1, exact_start=p)
 
 
+def _singlestep(p: int, algorithm: str, solver_type: str = "midpoint", order: int | None = None) -> Row:
+    options = {"solver_order": p, "algorithm_type": algorithm, "solver_type": solver_type}
+    order = (1 if "sde" in algorithm else p) if order is None else order
+    return Row("dpm_singlestep", {**options, "final_sigmas_type": "sigma_min"}, order)
+
+
 ZOO = [
     Row("ddim"),
     Row("ddim", {"eta": 0.5}),
@@ -98,4 +104,13 @@ ZOO = [
     _unipc(2, predict_x0=False),
     _unipc(3),
     Row("unipc", {"disable_corrector": list(range(1000))}, order=2),
+    *(_singlestep(p, a, s) for p in (1, 2, 3) for a in ("dpmsolver++", "dpmsolver") for s in ("midpoint", "heun")),
+    _singlestep(1, "sde-dpmsolver++"),
+    _singlestep(2, "sde-dpmsolver++"),
+    _singlestep(3, "sde-dpmsolver++"),
+    # The sign again: here it multiplies outputs at samples of independent noise, and refinement does not converge.
+    _singlestep(3, "sde-dpmsolver++", "heun", order=0),
+    Row("lms", {"order": 1}),
+    Row("lms", {"order": 2}, order=2, exact_start=1),
+    Row("lms", order=4, exact_start=3),
 ]

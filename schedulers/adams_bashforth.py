@@ -1,0 +1,53 @@
+"""Weights of linear multistep methods over any nodes, plain and exponential."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import expm1, factorial
+
+
+def adams_bashforth(nodes: Sequence[float], t0: float, t1: float, rate: float = 0.0) -> list[float]:
+    """Weights w with ``integral from t0 to t1 of exp(rate * (t1 - t)) f(t) dt = sum_k w[k] f(nodes[k])``.
+
+    Exact for polynomials of a degree below the number of nodes: each weight is the integral of a Lagrange basis
+    polynomial. ``rate=0`` gives the methods of Adams over nodes at any distance (Hairer, Norsett and Wanner, Solving
+    Ordinary Differential Equations I, III.5): LMS with nodes in sigma, and 55/24, -59/24, 37/24, -9/24 for four equal
+    steps, as in PNDM. With nodes in lambda, ``rate=1`` is DEIS (arXiv:2204.13902) and, from order 3, the predictor of
+    UniPC (arXiv:2302.04867) on eps, ``rate=-1`` the latter on x0; a node at t1 makes its corrector.
+
+    Raises:
+        ZeroDivisionError: two nodes are equal.
+    """
+    moments = _moments(t1 - t0, rate, len(nodes))
+    weights = []
+    for k, node in enumerate(nodes):
+        basis = [1.0]
+        for j, other in enumerate(nodes):
+            if j != k:
+                pairs = zip([0.0, *basis], [*basis, 0.0], strict=True)
+                basis = [(lower - (other - t0) * same) / (node - other) for lower, same in pairs]
+        weights.append(sum(c * m for c, m in zip(basis, moments, strict=True)))
+    return weights
+
+
+def _moments(h: float, rate: float, count: int) -> list[float]:
+    """Integrals of ``exp(rate * (h - u)) u^j`` over u from 0 to h: ``h^(j+1) j! phi_(j+1)(rate * h)``.
+
+    phi are the functions of exponential integrators (Hochbruck and Ostermann 2010, Acta Numerica 19, eq. 2.10); by
+    their series where the recursion would cancel. Only the first is finite for infinite h.
+    """
+    z = rate * h
+    if rate == 0.0:
+        return [h ** (j + 1) / (j + 1) for j in range(count)]
+    first = expm1(z) / rate
+    if count == 1:
+        return [first]
+    if abs(z) < max(1.0, count / 2):
+        return [
+            h ** (j + 1) * factorial(j) * sum(z**n / factorial(n + j + 1) for n in range(24 + count))
+            for j in range(count)
+        ]
+    moments = [first]
+    for j in range(1, count):
+        moments.append((j * moments[-1] - h**j) / rate)
+    return moments

@@ -1,0 +1,58 @@
+"""Linear multistep method."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from samplegraph.schedulers.base import Denoise, Noise, Scheduler, State
+from samplegraph.schedulers.errors import whole
+from samplegraph.schedulers.grid import Grid
+from samplegraph.schedulers.lms_weights import lms_weights
+from samplegraph.schedulers.options import COMMON_BETAS, SIGMA_DEFAULTS, GridOptions
+from samplegraph.schedulers.prediction import PredictionOptions
+from samplegraph.schedulers.sigma_grid import k_diffusion_grid
+from samplegraph.schedulers.vector import X
+
+
+class LMS(Scheduler):
+    """Adams-Bashforth over the sigmas of the run on dx/dsigma = eps, k-diffusion's ``sample_lms``.
+
+    Karras et al. 2022 (arXiv:2206.00364), eq. 1, for the equation. eps is interpolated by a polynomial through the
+    latest outputs and integrated over the step. 1 NFE per step, no noise. Order ``order`` with accurate start values;
+    ``order=1`` is Euler's method.
+
+    Args:
+        order: number of outputs that a step uses, at least 1.
+    """
+
+    diffusers_class = "LMSDiscreteScheduler"
+    diffusers_values: ClassVar[Mapping[str, tuple[object, ...]]] = {
+        "beta_schedule": COMMON_BETAS,
+        "respacing": ("karras", "exponential", "beta"),
+        "rescale_betas_zero_snr": (False,),
+        "sigma_min": (),
+        "sigma_max": (),
+    }
+    paper = "arXiv:2206.00364"
+    grid_defaults: ClassVar[Mapping[str, object]] = SIGMA_DEFAULTS
+
+    def __init__(self, grid: Grid, prediction: PredictionOptions, *, order: int = 4) -> None:
+        super().__init__(grid, prediction)
+        self.order = whole("order", order, 1)
+        self.weights = lms_weights(grid, self.order)
+
+    @classmethod
+    def build_grid(cls, steps: int, options: GridOptions) -> Grid:
+        return k_diffusion_grid(steps, options)
+
+    def init(self, x: X) -> State[X]:
+        """The ``order - 1`` latest slopes, newest first."""
+        return (x * 0.0,) * (self.order - 1)
+
+    def step(self, i: int, x: X, state: State[X], denoise: Denoise[X], noise: Noise[X]) -> tuple[X, State[X]]:
+        slopes = ((x - denoise(x, i).x0) / float(self.grid.sigma[i]), *state)
+        change = self.weights[i][0] * slopes[0]
+        for weight, slope in zip(self.weights[i][1:], slopes[1:], strict=False):
+            change = change + weight * slope
+        return x + change, slopes[: self.order - 1]
