@@ -133,9 +133,6 @@ def _example(c: Condition) -> float:
     return 0.0 if c.minimum is None else c.minimum
 
 
-def _rows(name: str, value: Any, declared: Condition | None, batch: int) -> torch.Tensor:
-    """``value`` as a tensor of B rows."""
-    try:
 def _check_name(name: str) -> None:
     """Names of conditions are names of graph inputs and keywords of a runtime's call."""
     if name in TAKEN or name.startswith(NEGATIVE) or not name.isidentifier():
@@ -145,18 +142,21 @@ def _check_name(name: str) -> None:
         )
 
 
+def _rows(name: str, value: Any, declared: Condition | None, batch: int) -> torch.Tensor:
+    """``value`` as a tensor of B rows."""
+    try:
         tensor = value.detach().cpu() if isinstance(value, torch.Tensor) else torch.from_numpy(np.array(value))
     except (TypeError, ValueError) as error:
         raise ExportError(f"condition {name}={value!r} is not an array; give numbers, (B, ...)") from error
     if tensor.dtype == torch.float64:
         tensor = tensor.float()
-    if declared is not None:
-        tensor = tensor.to(getattr(torch, declared.dtype))
-        if tuple(tensor.shape) == declared.shape:
     if tensor.is_complex() or (declared is None and _dtype(tensor) not in CONDITION_DTYPES):
         raise ExportError(f"condition {name} is {tensor.dtype}; give one of {', '.join(CONDITION_DTYPES)}")
-            tensor = tensor[None]
+    if declared is not None:
         _check_values(tensor, declared)
+        tensor = tensor.to(getattr(torch, declared.dtype))
+        if tuple(tensor.shape) == declared.shape:
+            tensor = tensor[None]
         if tuple(tensor.shape[1:]) != declared.shape:
             raise ExportError(
                 f"condition {name} has shape {tuple(tensor.shape)}; the model takes (B, "
@@ -169,9 +169,6 @@ def _check_name(name: str) -> None:
     return tensor.expand(batch, *tensor.shape[1:]).contiguous()
 
 
-def _condition(
-    name: str, own: str, role: str, example: torch.Tensor, declared: Condition | None, axis: int | str
-) -> Tensor:
 def _dtype(tensor: torch.Tensor) -> str:
     return str(tensor.dtype).removeprefix("torch.")
 
@@ -185,6 +182,9 @@ def _check_values(tensor: torch.Tensor, c: Condition) -> None:
             raise ExportError(f"condition {c.name}={value:g} is not a whole number; the model takes {c.dtype}")
 
 
+def _condition(
+    name: str, own: str, role: str, example: torch.Tensor, declared: Condition | None, axis: int | str
+) -> Tensor:
     text = declared.description if declared else ""
     return Tensor(
         name,
