@@ -72,16 +72,19 @@ class Plan:
         return sha.hexdigest()
 
 
-def plan(scheduler: Scheduler, prediction_type: str = "epsilon") -> Plan:
+def plan(scheduler: Scheduler, prediction_type: str | None = None) -> Plan:
     """Read the plan of ``scheduler`` for a network of this prediction type off one run on ``Affine`` symbols.
+
+    None takes the prediction type that the scheduler was given, else its default one.
 
     Raises:
         NotAffineError: the scheduler thresholds, multiplies samples, or gives an infinite coefficient.
     """
+    kind = prediction_type or scheduler.prediction.prediction_type or scheduler.default_prediction_type
     if scheduler.prediction.thresholding:
         raise NotAffineError(f"{scheduler.name} with thresholding is not affine; trace it instead")
     try:
-        steps = [_read_step(scheduler, prediction_type, i) for i in range(scheduler.steps)]
+        steps = [_read_step(scheduler, kind, i) for i in range(scheduler.steps)]
     except (TypeError, ZeroDivisionError, OverflowError) as error:
         raise NotAffineError(f"{scheduler.name} is not affine: {error}; trace it instead") from error
     clip = scheduler.prediction.clip_sample_range if scheduler.prediction.clip_sample else None

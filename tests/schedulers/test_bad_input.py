@@ -49,7 +49,7 @@ CASES: list[tuple[str, Any, dict[str, Any], list[str]]] = [
     ("ddim", 1000, {"steps_offset": 1}, ["steps_offset=1", "999"]),
     ("ddim", 5, {"prediction_type": "noise"}, ["prediction_type='noise'", "epsilon"]),
     ("ddpm", 5, {"variance_type": "fixed_large_log"}, ["fixed_large_log", "NaN", "fixed_small"]),
-    ("ddpm", 5, {"variance_type": "learnt"}, ["variance_type='learnt'", "did you mean 'learned'"]),
+    ("ddpm", 5, {"variance_type": "fixed_smal"}, ["variance_type='fixed_smal'", "did you mean 'fixed_small'"]),
     ("ddpm", None, {"timesteps": [10, 20]}, ["timesteps=[10, 20]", "descend"]),
     ("ddpm", None, {"timesteps": [20, 20]}, ["timesteps=[20, 20]", "descend"]),
     ("ddpm", None, {"timesteps": [1000, 20]}, ["timesteps=[1000, 20]", "999"]),
