@@ -20,7 +20,6 @@ from samplegraph.export.signature import Signature, signature
 from samplegraph.models import Sampler
 
 
-
 def measure(model: str, steps: int, route: str, path: str, threads: int) -> dict[str, Any]:
     """Wall seconds from sampler to saved file, and what the file is. Imports are not counted, for any route."""
     torch.set_num_threads(threads)

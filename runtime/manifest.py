@@ -181,7 +181,7 @@ class Manifest:
         """
         try:
             data = json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise InputError(f"{source}: the manifest is not JSON ({error}); export the file again") from error
         if not isinstance(data, dict) or data.get("format") != FORMAT:
             raise InputError(f"{source}: not a samplegraph manifest; give a file that `samplegraph export` wrote")
