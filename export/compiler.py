@@ -102,8 +102,8 @@ def default_name(sampler: Sampler, sig: Signature) -> str:
 
 
 def _sampler_graph(sampler: Sampler, sig: Signature) -> ir.Model:
-    """Lowered from the plan where the scheduler is affine, else traced."""
+    """Lowered from the plan where the scheduler is affine, else traced, as where a clipped x0 was infinite before."""
     try:
         return lower_sampler(sampler, sig)
-    except TypeError:
+    except (TypeError, ZeroDivisionError):
         return trace_sampler(sampler, sig)

@@ -89,7 +89,7 @@ def _read(path: Path) -> tuple[Mapping[str, Any], str]:
         content = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise OptionError(f"{path}: cannot be read ({error.strerror}); give a scheduler_config.json") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise OptionError(f"{path}: is not JSON ({error}); give a whole scheduler_config.json") from error
     if not isinstance(content, dict):
         raise OptionError(f"{path}: holds a JSON {type(content).__name__}, not an object; give a scheduler_config.json")

@@ -102,7 +102,8 @@ def step_count(steps: int | None, timesteps: Sequence[float] | None, sigmas: Seq
     if own is None and steps is None:
         raise OptionError("steps is missing; give a whole number of at least 1")
     if own is not None and steps is not None and own != steps:
-        raise OptionError(f"steps={steps} contradicts the {own} steps of the custom table; leave steps out")
+        table = "timesteps" if timesteps is not None else "sigmas"
+        raise OptionError(f"steps={steps} contradicts {table}, which make {own} steps; leave steps out")
     count = steps if steps is not None else own
     assert count is not None
     if count < 1:

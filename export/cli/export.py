@@ -10,7 +10,7 @@ import typer
 from samplegraph.export.cli.console import interruptible, phase_bars, stdout
 from samplegraph.export.cli.errors import needs_extra
 from samplegraph.export.cli.output import check_output
-from samplegraph.export.cli.values import parse_settings
+from samplegraph.export.cli.values import parse_settings, whole_number
 from samplegraph.runtime import InputError
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def export(
     scheduler: Annotated[
         str | None, typer.Option(help="Scheduler name; `samplegraph list` shows them.")
     ] = None,
-    steps: Annotated[int | None, typer.Option(help="Number of steps.")] = None,
+    steps: Annotated[str | None, typer.Option(help="Number of steps.", metavar="N")] = None,
     model: Annotated[str, typer.Option(help="Built-in model, or package.module:factory.")] = "digits",
     scheduler_config: Annotated[
         Path | None, typer.Option(help="A diffusers scheduler_config.json.", metavar="FILE")
@@ -60,6 +60,7 @@ def export(
     """Compile model + scheduler + steps into one verified ONNX graph with its manifest."""
     options = parse_settings(settings or [])
     examples = parse_settings(condition or [], "--condition")
+    count = whole_number("steps", steps) if steps is not None else None
     scale = _scale(guidance_scale)
     rows = _batch(batch)
     if name is not None and (not name or Path(name).name != name or name.startswith(".")):
@@ -76,7 +77,7 @@ def export(
 
         def work() -> Program:
             network = load_model(model)
-            made = make_scheduler(scheduler, scheduler_config, steps, options, network)
+            made = make_scheduler(scheduler, scheduler_config, count, options, network)
             sampler = Sampler(network, made, scale)
             shape = (1, *_ints("sample_shape", sample_shape)) if sample_shape else None
             program = compile(
@@ -92,7 +93,12 @@ def export(
                 program.verify()
             return program
 
-        program = interruptible(work)
+        try:
+            program = interruptible(work)
+        except RuntimeError as error:
+            if "can't allocate memory" in str(error):  # how torch says it
+                raise InputError(f"batch={batch}: out of memory; give a smaller batch or sample_shape") from error
+            raise
         path = program.save(output / f"{program.manifest.name}.onnx")
     _summary(program, path)
 
@@ -159,7 +165,7 @@ def _example(name: str, value: Any) -> Any:
     """An example condition: an array, or zeros of ``dtype:shape``."""
     import numpy as np
 
-    if not isinstance(value, list | str) or (isinstance(value, list) and not isinstance(value[0], str)):
+    if not isinstance(value, list | str) or not value or (isinstance(value, list) and not isinstance(value[0], str)):
         return value
     text = ",".join(str(part) for part in value) if isinstance(value, list) else value
     dtype, colon, shape = text.partition(":")
@@ -167,7 +173,11 @@ def _example(name: str, value: Any) -> Any:
         raise InputError(
             f"condition {name}={text!r} is not dtype:shape; write for example {name}=float32:8,32"
         )
-    return np.zeros((1, *(_ints(name, shape) if shape else ())), dtype=dtype)
+    axes = _ints(name, shape) if shape else []
+    try:
+        return np.zeros((1, *axes), dtype=dtype)
+    except (ValueError, MemoryError) as error:
+        raise InputError(f"condition {name}={text} is too large ({error}); give the shape of one row") from error
 
 
 def _summary(program: Program, path: Path) -> None:

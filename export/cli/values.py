@@ -48,13 +48,25 @@ def parse_value(text: str, name: str = "value") -> Any:
     if text[0] in '[{"':
         try:
             return json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise InputError(
                 f"{name}={text} is not JSON ({error}); write for example {name}=[1,2,3]"
             ) from error
     if "," in text:
         return [_scalar(part.strip(), name) for part in text.removesuffix(",").split(",")]
     return _scalar(text, name)
+
+
+def whole_number(name: str, text: str) -> int:
+    """``"25"`` -> ``25``.
+
+    Raises:
+        InputError: not a whole number.
+    """
+    try:
+        return int(text if "_" not in text else "")  # Python reads 1_0 as 10
+    except ValueError as error:
+        raise InputError(f"{name}={text} is not allowed; give a whole number") from error
 
 
 def parse_seed(text: str) -> int | list[int]:

@@ -9,6 +9,7 @@ import typer
 
 from samplegraph.export.cli.console import interruptible, stdout
 from samplegraph.export.cli.errors import needs_extra
+from samplegraph.export.cli.values import whole_number
 from samplegraph.runtime import InputError, read_manifest
 
 EXAMPLE = "samplegraph verify build/digits-ddim-25.onnx"
@@ -19,9 +20,12 @@ def verify(
     model: Annotated[
         str | None, typer.Option(help="The model it was made from; the manifest's built-in one by default.")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Seed of the noise.")] = 0,
+    seed: Annotated[str, typer.Option(help="Seed of the noise.", metavar="N")] = "0",
 ) -> None:
     """Run FILE in ONNX Runtime against the eager sampler; exit code 1 if they differ by more than 1e-5."""
+    start = whole_number("seed", seed)
+    if not 0 <= start < 1 << 64:
+        raise InputError(f"seed={seed} is not allowed; give a whole number from 0 to {(1 << 64) - 1}")
     manifest = read_manifest(file)
     with needs_extra("export", "verify"):
         from samplegraph.export.rebuild import rebuild
@@ -36,7 +40,7 @@ def verify(
 
     def work() -> str:
         sampler, sig = rebuild(manifest, load_model(source))
-        result = compare(file, sampler, sig, seed=seed)
+        result = compare(file, sampler, sig, seed=start)
         return f"{file}: max error {result.error:.1e} relative to eager, {result.rows} sample(s), seed {seed}"
 
     stdout().print(interruptible(work))

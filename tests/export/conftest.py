@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 from networks import CrossAttention, TinyDiT, TinyUNet, Unconditional, seeded
 from torch import nn
 
-from samplegraph.export import Captures
+from samplegraph.export import Captures, compiler
+from samplegraph.models import load
 
 
 @pytest.fixture(scope="session")
@@ -18,3 +22,25 @@ def captures() -> Captures:
 def denoisers() -> dict[str, nn.Module]:
     made = {"tiny": TinyUNet(), "tinydit": TinyDiT(), "attention": CrossAttention(), "signal": Unconditional()}
     return {name: seeded(model) for name, model in made.items()}
+
+
+@pytest.fixture
+def quick_export(monkeypatch: pytest.MonkeyPatch, captures: Captures, networks: dict[str, Any]) -> None:
+    """The command line makes each network once and captures it once: that is nearly all the time of a small export."""
+
+    def load_once(source: str, original: Callable[[str], Any] = load.load_model) -> Any:
+        if source not in networks:
+            networks[source] = original(source)
+        return networks[source]
+
+    def compile_quickly(*args: Any, original: Callable[..., Any] = compiler.compile, **options: Any) -> Any:
+        return original(*args, captures=captures, **options)
+
+    monkeypatch.setattr(load, "load_model", load_once)
+    monkeypatch.setattr(compiler, "compile", compile_quickly)
+
+
+@pytest.fixture(scope="session")
+def networks() -> dict[str, Any]:
+    """Models by what ``--model`` says."""
+    return {}

@@ -5,15 +5,12 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
 import pytest
 
-from samplegraph.export import Captures, compiler
 from samplegraph.export.cli import main
 from samplegraph.runtime import Engine, read_manifest
 
@@ -28,30 +25,7 @@ def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.chdir(tmp_path)
 
 
-@pytest.fixture
-def _one_network(monkeypatch: pytest.MonkeyPatch, _networks: tuple[Captures, dict[str, Any]]) -> None:
-    """Make each network once and capture it once: capturing is nearly all the time of a small export."""
-    captures, made = _networks
-    from samplegraph.models import load
-
-    def load_once(source: str, original: Callable[[str], Any] = load.load_model) -> Any:
-        if source not in made:
-            made[source] = original(source)
-        return made[source]
-
-    def compile_quickly(*args: Any, original: Callable[..., Any] = compiler.compile, **options: Any) -> Any:
-        return original(*args, captures=captures, **options)
-
-    monkeypatch.setattr(load, "load_model", load_once)
-    monkeypatch.setattr(compiler, "compile", compile_quickly)
-
-
-@pytest.fixture(scope="module")
-def _networks() -> tuple[Captures, dict[str, Any]]:
-    return Captures(), {}
-
-
-pytestmark = pytest.mark.usefixtures("_one_network")
+pytestmark = pytest.mark.usefixtures("quick_export")
 
 
 def samplegraph(*arguments: str) -> int:
@@ -125,7 +99,11 @@ def test_scheduler_options_reach_the_scheduler() -> None:
 
 
 def test_a_scheduler_config_decides() -> None:
-    config = {"_class_name": "EulerDiscreteScheduler", "use_karras_sigmas": True, "beta_schedule": "scaled_linear"}
+    config = {
+        "_class_name": "EulerDiscreteScheduler",
+        "use_karras_sigmas": True,
+        "beta_schedule": "scaled_linear",
+    }
     Path("scheduler_config.json").write_text(json.dumps(config))
     assert samplegraph("export", "--scheduler-config", "scheduler_config.json", "--steps", "4", *TINY) == 0
     manifest = read_manifest("build/tiny-euler-4.onnx")
@@ -169,7 +147,17 @@ def test_external_weights_lie_beside_the_graphs_that_share_them() -> None:
 
 
 def test_weights_that_are_not_what_their_name_says_are_written_again() -> None:
-    options = ("--scheduler", "ddim", "--steps", "1", "--weights", "external", "--no-verify", "--output", "out")
+    options = (
+        "--scheduler",
+        "ddim",
+        "--steps",
+        "1",
+        "--weights",
+        "external",
+        "--no-verify",
+        "--output",
+        "out",
+    )
     assert samplegraph("export", *options) == 0
     (weights,) = Path("out").glob("weights-*.bin")
     good = weights.read_bytes()
