@@ -57,7 +57,7 @@ def capture_denoiser(denoiser: Denoiser, sig: Signature) -> ir.Model:
             numbers.
     """
     names = sig.model_conditions()
-    sample = torch.zeros((sig.rows, *sig.sample_shape), dtype=denoiser.dtype)
+    sample = torch.zeros((sig.rows, *sig.sample_shape), dtype=denoiser.sample_dtype or denoiser.dtype)
     timestep = torch.ones(sig.rows, dtype=getattr(torch, denoiser.spec.timestep_dtype))
     factor = sig.rows // sig.example_batch
     rows = [torch.cat([sig.conditions[name]] * factor) for name in names]
@@ -136,7 +136,7 @@ class _OpaqueDenoiser(Denoiser):
         self.names = names
 
     def evaluate(self, sample: torch.Tensor, i: int, conditions: Mapping[str, torch.Tensor]) -> torch.Tensor:
-        inputs = (sample.to(self.dtype), *(conditions[name] for name in self.names))
+        inputs = (sample.to(self.sample_dtype or self.dtype), *(conditions[name] for name in self.names))
         shape = self.output_shape(sample.shape)
         return torch.onnx.ops.symbolic(
             f"{DOMAIN}::{CALL}", inputs, {"point": i}, dtype=self.dtype, shape=shape, version=1

@@ -49,7 +49,7 @@ def describe(
         ),
         tables=_tables(sampler),
         guidance=_guidance(sampler, sig),
-        noise=NoisePlan(profile.noise_slices, draws, scheduler.init_noise_sigma),
+        noise=NoisePlan(profile.noise_slices, draws, scheduler.init_noise_sigma, scheduler.noise_kind),
         inputs=sig.inputs,
         outputs=(sig.output,),
         weights=weights,

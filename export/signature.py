@@ -97,11 +97,15 @@ def signature(
     examples = {name: _rows(name, given[name], sampler.spec.condition(name), count) for name in names}
     guided = tuple(sampler.guidance.names(names))
     axis: int | str = rows or BATCH_AXIS
-    inputs = [Tensor("noise", "float32", (axis, *shape[1:]), "noise", "unit normal; scaled in the graph")]
+    noise_shape = sampler.scheduler.noise_shape(shape[1:])
+    uniform = sampler.scheduler.noise_kind == "uniform"
+    span = {"minimum": 0.0, "maximum": 1.0} if uniform else {}
+    text = "uniform in [0, 1): the first step's draw" if uniform else "unit normal; scaled in the graph"
+    inputs = [Tensor("noise", "float32", (axis, *noise_shape), "noise", text, **span)]
     slices = sampler.profile.noise_slices
     if slices:
-        text = "unit normal, one slice per draw in step order"
-        inputs.append(Tensor("step_noise", "float32", (slices, axis, *shape[1:]), "step_noise", text))
+        text = f"{'uniform in [0, 1)' if uniform else 'unit normal'}, one slice per draw in step order"
+        inputs.append(Tensor("step_noise", "float32", (slices, axis, *noise_shape), "step_noise", text, **span))
     for own in sampler.scheduler.inputs:
         size, span = (axis, *own.shape(shape[1:])), {"minimum": own.minimum, "maximum": own.maximum}
         inputs.append(Tensor(own.name, "float32", size, own.name, own.description, **span))
@@ -113,7 +117,7 @@ def signature(
         else:
             own = name.removeprefix(NEGATIVE)
             inputs.append(_condition(name, own, "negative", examples[own], sampler.spec.condition(own), axis))
-    output = Tensor("sample", "float32", (axis, *shape[1:]), "sample", "the sample")
+    output = Tensor("sample", sampler.scheduler.sample_dtype, (axis, *shape[1:]), "sample", "the sample")
     return Signature(rows, shape[1:], examples, guided, tuple(inputs), output)
 
 

@@ -73,7 +73,8 @@ def example_inputs(sampler: Sampler, sig: Signature, seed: int) -> dict[str, tor
     for t in sig.inputs:
         if t.role in ("noise", "step_noise"):
             shape = [sig.example_batch if isinstance(n, str) else n for n in t.shape]
-            values[t.name] = torch.randn(shape, generator=generator)
+            draw = torch.rand if sampler.scheduler.noise_kind == "uniform" else torch.randn
+            values[t.name] = draw(shape, generator=generator)
         elif t.role in ("image", "mask"):
             shape = [sig.example_batch if isinstance(n, str) else n for n in t.shape]
             values[t.name] = torch.rand(shape, generator=generator).round() * (2 if t.role == "image" else 1)

@@ -11,7 +11,7 @@ from torch import nn
 
 from samplegraph.models.clip import clip_x0
 from samplegraph.models.guidance import SCALE, Guidance
-from samplegraph.models.spec import ModelSpec
+from samplegraph.models.spec import LOG_PROBS, ModelSpec
 from samplegraph.schedulers import Grid, OptionError, Prediction, Scheduler
 from samplegraph.schedulers.prediction import convert, refuse_blind
 from samplegraph.schedulers.respacing import sigma_to_t
@@ -42,6 +42,8 @@ class Denoiser(nn.Module):
         self.timesteps = model_timesteps(scheduler.grid, spec)
         self.input_scale, self.input_shift = model_input(scheduler.grid, spec)
         self.splits = spec.learned_variance or scheduler.learned_variance
+        self.classes = scheduler.classes
+        self.sample_dtype = torch.int64 if self.classes else None
         self.dtype = next((p.dtype for p in network.parameters() if p.is_floating_point()), torch.float32)
         refuse_blind(self.prediction_type, self.options, self.grid.alpha, self.grid.timesteps)
 
@@ -57,6 +59,8 @@ class Denoiser(nn.Module):
                 seen = seen + self.input_shift
             if guided:
                 seen = torch.cat([seen, seen])
+            if self.classes:
+                return self._log_probs(self.evaluate(seen, i, rows).float(), scale if guided else None)
             output, variance = self.evaluate(seen, i, rows).to(x.dtype), None
             if self.splits:
                 output, variance = output.chunk(2, dim=1)
@@ -70,12 +74,19 @@ class Denoiser(nn.Module):
 
         return denoise
 
+    def _log_probs(self, output: torch.Tensor, scale: Any) -> Prediction[torch.Tensor]:
+        """Of tokens: guided logarithms are normalised again, as in diffusers' pipeline."""
+        if scale is not None:
+            output = self.guidance.combine(output, scale)
+            output = output - torch.logsumexp(output, dim=1, keepdim=True)
+        return Prediction(output, output)
+
     def evaluate(self, sample: torch.Tensor, i: int, conditions: Mapping[str, torch.Tensor]) -> torch.Tensor:
         """Call the network at point ``i`` with one timestep entry per row of ``sample``."""
         timestep = torch.full(
             (sample.shape[0],), self.timesteps[i], dtype=getattr(torch, self.spec.timestep_dtype), device=sample.device
         )
-        output = first_tensor(self.network(sample.to(self.dtype), timestep, **conditions))
+        output = first_tensor(self.network(sample.to(self.sample_dtype or self.dtype), timestep, **conditions))
         if self.splits and tuple(output.shape) != (wanted := self.output_shape(sample.shape)):
             raise OptionError(
                 f"the model's output has shape {tuple(output.shape)}; with a learned variance it has to be {wanted}, "
@@ -85,6 +96,8 @@ class Denoiser(nn.Module):
 
     def output_shape(self, shape: Sequence[int]) -> tuple[int, ...]:
         """Shape of the network's output for a sample of this shape."""
+        if self.classes:
+            return (shape[0], self.classes - 1, *shape[1:])
         rows, channels, *rest = shape
         return (rows, 2 * channels if self.splits else channels, *rest)
 
@@ -125,6 +138,16 @@ def model_timesteps(grid: Grid, spec: ModelSpec) -> list[float | int]:
 
 def _agreed_prediction_type(spec: ModelSpec, scheduler: Scheduler) -> str:
     asked, own = scheduler.prediction.prediction_type, spec.prediction_type
+    if (own == LOG_PROBS) != bool(scheduler.classes) and (own is not None or spec.token_classes):
+        raise OptionError(
+            f"the model predicts {own!r}, and {scheduler.name} needs one that predicts "
+            f"{LOG_PROBS if scheduler.classes else 'numbers, not tokens'}; choose another model or scheduler"
+        )
+    if spec.token_classes not in (None, scheduler.classes):
+        raise OptionError(
+            f"num_vec_classes={scheduler.classes} contradicts the model, which has {spec.token_classes} tokens with "
+            f"the mask; give num_vec_classes={spec.token_classes}"
+        )
     if asked is not None and own is not None and asked != own:
         raise OptionError(
             f"prediction_type={asked!r} of the scheduler contradicts the model, which predicts {own!r}; "

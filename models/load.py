@@ -13,7 +13,7 @@ from torch import nn
 from samplegraph.schedulers import OptionError
 from samplegraph.schedulers.errors import suggest
 
-BUILT_IN = {"digits": "samplegraph.models.digits:digits"}
+BUILT_IN = {"digits": "samplegraph.models.digits:digits", "tokens": "samplegraph.models.tokens:tokens"}
 
 
 def load_model(source: str) -> nn.Module:

@@ -122,7 +122,8 @@ class Sampler(nn.Module):
             drawn += 1
             return step_noise[drawn - 1]
 
-        x: torch.Tensor = self.scheduler(noise * self.scheduler.init_noise_sigma, denoise, next_slice, inputs)
+        first, draw = self.scheduler.start(noise, next_slice)
+        x: torch.Tensor = self.scheduler(first, denoise, draw, inputs)
         return x
 
     def _own_inputs(self, given: Mapping[str, torch.Tensor], noise: torch.Tensor) -> dict[str, torch.Tensor]:

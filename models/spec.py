@@ -14,6 +14,7 @@ from samplegraph.schedulers.prediction import PREDICTION_TYPES
 
 TimestepDtype = Literal["float32", "float64", "int64", "int32"]
 TIMESTEP_DTYPES = ("float32", "float64", "int64", "int32")
+LOG_PROBS = "log_probs"
 CONDITION_DTYPES = ("float32", "float16", "int64", "int32", "bool")
 
 
@@ -54,6 +55,8 @@ class ModelSpec:
         noise_schedule: the schedule it was trained with.
         timestep_dtype: dtype of the 1-D ``timestep`` it takes.
         guidance_scale: the scale used where a caller gives none.
+        token_classes: number of tokens, the mask included, of a model over tokens; its ``prediction_type`` is
+            ``log_probs``, the logarithms of p(x0 | x_t), (B, token_classes - 1, ...).
         learned_variance: the output has twice the channels of the sample; the second half speaks of the variance.
             Schedulers that do not ask for it leave it out.
 
@@ -69,11 +72,12 @@ class ModelSpec:
     conditions: tuple[Condition, ...] = ()
     guidance_scale: float = 1.0
     learned_variance: bool = False
+    token_classes: int | None = None
 
     def __post_init__(self) -> None:
         one_of("timestep_dtype", self.timestep_dtype, TIMESTEP_DTYPES)
         if self.prediction_type is not None:
-            one_of("prediction_type", self.prediction_type, PREDICTION_TYPES)
+            one_of("prediction_type", self.prediction_type, (*PREDICTION_TYPES, LOG_PROBS))
         names = [c.name for c in self.conditions]
         if len(set(names)) != len(names):
             raise OptionError(f"conditions {names} name one twice; give each condition its own name")

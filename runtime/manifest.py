@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from samplegraph.runtime.errors import InputError
 
@@ -109,6 +109,7 @@ class NoisePlan:
     slices: int
     steps: tuple[int, ...]
     init_noise_sigma: float
+    kind: Literal["normal", "uniform"] = "normal"
 
 
 @dataclass(frozen=True)
@@ -235,6 +236,8 @@ def _parse(data: dict[str, Any]) -> Manifest:
     if not manifest.outputs or manifest.input("noise") is None:
         raise ValueError("it names no noise input or no output")
     _whole("noise.slices", manifest.noise.slices, 0)
+    if manifest.noise.kind not in ("normal", "uniform"):
+        raise ValueError(f"noise.kind is {manifest.noise.kind!r}")
     _whole("scheduler.steps", manifest.scheduler.steps, 1)
     _whole("scheduler.nfe", manifest.scheduler.nfe, 0)
     return manifest

@@ -138,6 +138,7 @@ def _draw(manifest: Manifest, source: Randomness, samples: int) -> dict[str, Arr
             slices=slices,
             rng=source.rng,
             dtype=np.dtype(tensor.dtype),
+            noise_kind=manifest.noise.kind,
         )
     except NoiseError as error:
         raise InputError(str(error)) from error

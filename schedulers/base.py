@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import nn
@@ -67,10 +67,14 @@ class Scheduler(nn.Module):
     their tables in ``build_grid`` and take options of their own as keyword arguments. ``diffusers_values`` names
     options of which the diffusers class takes some values only, ``diffusers_aliases`` values that it reads as
     others. ``default_prediction_type`` is how a model that declares none is read; ``learned_variance`` asks for a
-    model whose output has twice the channels. ``inputs`` are handed to ``begin``, which puts them into the state.
+    model whose output has twice the channels, and ``classes`` of them is the number of tokens, the mask included,
+    where samples are tokens. ``inputs`` are handed to ``begin``, which puts them into the state.
     """
 
     inputs: ClassVar[tuple[Input, ...]] = ()
+    noise_kind: ClassVar[Literal["normal", "uniform"]] = "normal"
+    sample_dtype: ClassVar[str] = "float32"
+    classes: int = 0
     order: int = 1
     learned_variance: bool = False
     grid_defaults: ClassVar[Mapping[str, object]] = {}
@@ -112,6 +116,14 @@ class Scheduler(nn.Module):
         """``(alpha, sigma, alpha_next, sigma_next)`` of the step from point ``i``."""
         g = self.grid
         return float(g.alpha[i]), float(g.sigma[i]), float(g.alpha_next[i]), float(g.sigma_next[i])
+
+    def noise_shape(self, sample_shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Shape of a row of noise for samples of this shape, both without the batch axis."""
+        return sample_shape
+
+    def start(self, noise: X, draw: Noise[X]) -> tuple[X, Noise[X]]:
+        """The initial sample for this noise (B, ...), and where the steps draw from."""
+        return noise * self.init_noise_sigma, draw
 
     def init(self, x: X) -> State[X]:
         """Solver state before the first step: a tuple of zeros shaped like ``x``, maybe empty."""

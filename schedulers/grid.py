@@ -14,7 +14,7 @@ from samplegraph.schedulers.errors import OptionError
 from samplegraph.schedulers.noise_schedule import NoiseSchedule
 
 Array = npt.NDArray[np.float64]
-Family = Literal["vp", "ve"]
+Family = Literal["vp", "ve", "tokens"]
 TABLES = ("timesteps", "alpha", "sigma", "alpha_next", "sigma_next", "abar", "abar_next", "input_scale")
 
 

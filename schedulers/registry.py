@@ -26,6 +26,7 @@ REGISTRY: Mapping[str, str] = {
     "karras_ve": "KarrasVE",
     "score_sde_ve": "ScoreSdeVE",
     "repaint": "RePaint",
+    "vq_diffusion": "VQDiffusion",
     "deis": "DEIS",
     "unipc": "UniPC",
     "dpm_singlestep": "DPMSinglestep",

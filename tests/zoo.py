@@ -44,6 +44,7 @@ def _dpm(order: float, algorithm: str = "dpmsolver++", keeps_variance: bool = Tr
 APART = {
     "score_sde_vp": "Euler-Maruyama steps of length 1/N: not exact even for a constant x0",
     "repaint": "needs a mask and an image: not affine",
+    "vq_diffusion": "samples are tokens",
     "score_sde_ve": "the corrector depends on norms: not affine",
 }
 

@@ -35,6 +35,8 @@ from samplegraph.runtime.noise.torch_generator import TorchGenerator
 
 Rng: TypeAlias = Literal["torch", "philox"]
 RNGS: tuple[Rng, ...] = ("torch", "philox")
+NoiseKind: TypeAlias = Literal["normal", "uniform"]
+NOISE_KINDS: tuple[NoiseKind, ...] = ("normal", "uniform")
 
 
 def draw(
@@ -45,6 +47,7 @@ def draw(
     slices: int,
     rng: Rng = "torch",
     dtype: npt.DTypeLike = np.float32,
+    noise_kind: NoiseKind = "normal",
 ) -> tuple[NoiseArray, NoiseArray]:
     """Draw the noise of M samples with K noise slices each.
 
@@ -56,6 +59,7 @@ def draw(
         slices: K, the number of noise slices (the program's manifest tells), >= 0.
         rng: ``"torch"`` or ``"philox"``.
         dtype: float32 or float16. float16 is what torch draws with ``dtype=torch.float16``.
+        noise_kind: ``"normal"``, or ``"uniform"`` for what ``torch.rand`` draws: float32 with ``rng="torch"`` only.
 
     Returns:
         ``(noise, step_noise)`` of shapes ``(M, *sample_shape)`` and ``(K, M, *sample_shape)``, C order.
@@ -70,7 +74,11 @@ def draw(
         raise NoiseError("sample_shape", sample_shape, "one axis or more", "use (1,) for a scalar sample")
     seeds = check_seeds(seed, rows)
     kind = check_dtype(dtype)
-    if check_choice(rng, "rng", RNGS) == "torch":
+    if check_choice(noise_kind, "noise_kind", NOISE_KINDS) == "uniform":
+        if rng != "torch" or kind != np.float32:
+            raise NoiseError("rng", rng, "'torch' and float32 for uniform noise", "leave rng out")
+        drawn = _torch(seeds, 1 + count, rows, shape, kind, uniform=True)
+    elif check_choice(rng, "rng", RNGS) == "torch":
         drawn = _torch(seeds, 1 + count, rows, shape, kind)
     else:
         drawn = _philox(seeds, 1 + count, rows, shape).astype(kind, copy=False)
@@ -83,13 +91,18 @@ def _torch(
     rows: int,
     shape: tuple[int, ...],
     kind: NoiseType,
+    uniform: bool = False,
 ) -> NoiseArray:
     """``(count, rows, *shape)`` from one generator, or from one per row."""
+    def drawn(seed: int, dims: tuple[int, ...]) -> NoiseArray:
+        generator = TorchGenerator(seed)
+        return generator.uniforms(count, dims) if uniform else generator.normals(count, dims, kind)
+
     if isinstance(seeds, int):
-        return TorchGenerator(seeds).normals(count, (rows, *shape), kind)
+        return drawn(seeds, (rows, *shape))
     out: NoiseArray = np.empty((count, rows, *shape), kind)
     for row, each in enumerate(seeds):
-        out[:, row] = TorchGenerator(each).normals(count, shape, kind)
+        out[:, row] = drawn(each, shape)
     return out
 
 

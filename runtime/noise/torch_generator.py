@@ -102,6 +102,18 @@ class TorchGenerator:
             values = self._short_draws(count * size).astype(np.float32)
         return values.astype(kind, copy=False).reshape(count, *dims)
 
+    def uniforms(self, count: int, shape: Sequence[int]) -> Float32s:
+        """``count`` successive ``torch.rand(shape, generator=self)``, ``(count, *shape)`` float32: the low 24 bits of one
+        word per element, times 2^-24.
+
+        Raises:
+            NoiseError: as in `normal`.
+        """
+        check_count(count, "count", smallest=0)
+        dims = check_shape(shape, "shape", smallest=0)
+        words = self._engine.words(count * math.prod(dims)) & np.uint32((1 << 24) - 1)
+        return (words.astype(np.float32) * np.float32(2.0**-24)).reshape(count, *dims)
+
     def _long_draws(self, count: int, size: int, *, throw_away: bool) -> Float32s:
         """Draws of 16 and more elements: ``(count, size)``."""
         whole, rest = size - size % _BLOCK, size % _BLOCK

@@ -34,6 +34,10 @@ CASES: list[tuple[str, int, dict[str, Any], float | str | None, int | str]] = [
     ("repaint", 3, {"jump_length": 1, "jump_n_sample": 2, "single_draw": True}, "input", 1),
     ("repaint", 4, {"jump_length": 2, "jump_n_sample": 2, "eta": 1.0, "num_train_timesteps": 100}, None, 2),
     ("repaint", 2, {"eta": 0.5}, 2.0, "dynamic"),
+    ("vq_diffusion", 3, {}, "input", 2),
+    ("vq_diffusion", 8, {"truncation_rate": 0.9}, None, 1),
+    ("vq_diffusion", 25, {"truncation_rate": None}, 2.0, "dynamic"),
+    ("vq_diffusion", 1, {}, "input", 1),
 ]
 
 
@@ -98,3 +102,19 @@ def test_a_mask_and_an_image_reach_the_graph_through_the_engine(tmp_path: Path) 
     ]:
         with pytest.raises(InputError, match=message):
             engine(seed=0, **{**given, name: value})
+
+
+def test_tokens_run_from_a_seed(tmp_path: Path) -> None:
+    """The engine draws torch.rand's numbers: what diffusers' generator gives for a batch of 1."""
+    sampler = Sampler(model("vq_diffusion"), create("vq_diffusion", 8), None)
+    engine = Engine(compile(sampler, captures=CAPTURES).save(tmp_path / "t.onnx"))
+    generator = torch.Generator().manual_seed(5)
+    draws = torch.stack([torch.rand(1, 9, 64, generator=generator) for _ in range(8)])
+    expected = sampler(draws[0], draws[1:], class_labels=torch.tensor([4]))
+    found = engine(seed=[7, 5], class_labels=[4, 4])
+    assert found.dtype == "int64"
+    assert (found[1:] == expected.numpy()).all()
+    with pytest.raises(InputError, match="out of range"):
+        engine(noise=draws[0].numpy() - 2, step_noise=draws[1:].numpy(), class_labels=[4])
+    with pytest.raises(InputError, match="rng='philox'"):
+        engine(seed=0, rng="philox", class_labels=[4])
