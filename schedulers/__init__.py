@@ -8,7 +8,7 @@ from samplegraph.schedulers.grid import Grid
 from samplegraph.schedulers.noise_schedule import NoiseSchedule
 from samplegraph.schedulers.plan import NotAffineError, Plan, plan
 from samplegraph.schedulers.prediction import Prediction, PredictionOptions
-from samplegraph.schedulers.registry import create, names, option_defaults, scheduler_class
+from samplegraph.schedulers.registry import compatibles, create, names, option_defaults, scheduler_class
 
 __all__ = [
     "Affine",
@@ -21,6 +21,7 @@ __all__ = [
     "PredictionOptions",
     "Profile",
     "Scheduler",
+    "compatibles",
     "create",
     "from_config",
     "names",

@@ -6,11 +6,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
+import numpy as np
 import torch
 from torch import nn
 
 from samplegraph.schedulers.errors import OptionError
-from samplegraph.schedulers.grid import Grid
+from samplegraph.schedulers.grid import Array, Grid
 from samplegraph.schedulers.options import GridOptions
 from samplegraph.schedulers.prediction import Prediction, PredictionOptions
 from samplegraph.schedulers.vector import X
@@ -111,6 +112,28 @@ class Scheduler(nn.Module):
     def init_noise_sigma(self) -> float:
         """Factor between unit noise and the initial sample."""
         return self.grid.init_noise_sigma
+
+    @property
+    def timesteps(self) -> Array:
+        """Timesteps of the N steps, as a model without a noise schedule of its own is told them."""
+        return self.grid.timesteps[: self.steps]
+
+    @property
+    def sigmas(self) -> Array:
+        """Noise-to-signal ratios of the N steps and, last, of where sampling ends, (N + 1,)."""
+        with np.errstate(divide="ignore"):
+            ratio = self.grid.sigma / self.grid.alpha
+        return np.append(ratio[: self.steps], ratio[-1])
+
+    def add_noise(self, x0: X, noise: X, i: int) -> X:
+        """The sample at step ``i`` for the clean ``x0`` and unit noise, both (B, ...): where image to image begins.
+
+        Raises:
+            OptionError: samples are tokens, or there is no such step.
+        """
+        if self.classes or not 0 <= i < self.steps:
+            raise OptionError(f"i={i} is not allowed: {self.name} has no such step to add noise at; give 0 to N - 1")
+        return float(self.grid.alpha[i]) * x0 + float(self.grid.sigma[i]) * noise
 
     def pair(self, i: int) -> tuple[float, float, float, float]:
         """``(alpha, sigma, alpha_next, sigma_next)`` of the step from point ``i``."""

@@ -56,6 +56,17 @@ def scheduler_class(name: str) -> type[Scheduler]:
     return cls
 
 
+def compatibles(name: str) -> tuple[str, ...]:
+    """The schedulers that a model which ``name`` samples from can swap to, ``name`` included: those of numbers all
+    among each other, since a declared noise schedule is mapped to the scheduler's grid, and those of tokens.
+
+    Raises:
+        OptionError: no such scheduler.
+    """
+    kind = scheduler_class(name).sample_dtype
+    return tuple(other for other in REGISTRY if scheduler_class(other).sample_dtype == kind)
+
+
 def own_defaults(cls: type[Scheduler]) -> dict[str, Any]:
     """The options that the class itself takes, beside those of its grid and prediction."""
     parameters = inspect.signature(cls.__init__).parameters.values()

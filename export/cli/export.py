@@ -25,7 +25,10 @@ def export(
         str | None, typer.Option(help="Scheduler name; `samplegraph list` shows them.")
     ] = None,
     steps: Annotated[str | None, typer.Option(help="Number of steps.", metavar="N")] = None,
-    model: Annotated[str, typer.Option(help="Built-in model, or package.module:factory.")] = "digits",
+    model: Annotated[
+        str | None,
+        typer.Option(help="Built-in model, or package.module:factory. Default: the scheduler's demo model."),
+    ] = None,
     scheduler_config: Annotated[
         Path | None, typer.Option(help="A diffusers scheduler_config.json.", metavar="FILE")
     ] = None,
@@ -71,12 +74,13 @@ def export(
     with needs_extra("export", "export"):
         from samplegraph.export.compiler import compile
         from samplegraph.models import Sampler
+        from samplegraph.models.demo import demo_source
         from samplegraph.models.load import load_model
 
     with phase_bars() as progress:
 
         def work() -> Program:
-            network = load_model(model)
+            network = load_model(model or (demo_source(scheduler) if scheduler else "digits"))
             made = make_scheduler(scheduler, scheduler_config, count, options, network)
             sampler = Sampler(network, made, scale)
             shape = (1, *_ints("sample_shape", sample_shape)) if sample_shape else None
