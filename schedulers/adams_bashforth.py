@@ -5,6 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import expm1, factorial
 
+from samplegraph.schedulers.vector import X
+
+#: Numerators and denominator of the weights for 1 to 4 equal steps, newest output first.
+EQUAL_STEPS = (((1,), 1), ((3, -1), 2), ((23, -16, 5), 12), ((55, -59, 37, -9), 24))
+
 
 def adams_bashforth(nodes: Sequence[float], t0: float, t1: float, rate: float = 0.0) -> list[float]:
     """Weights w with ``integral from t0 to t1 of exp(rate * (t1 - t)) f(t) dt = sum_k w[k] f(nodes[k])``.
@@ -28,6 +33,18 @@ def adams_bashforth(nodes: Sequence[float], t0: float, t1: float, rate: float = 
                 basis = [(lower - (other - t0) * same) / (node - other) for lower, same in pairs]
         weights.append(sum(c * m for c, m in zip(basis, moments, strict=True)))
     return weights
+
+
+def equal_steps(outputs: Sequence[X]) -> X:
+    """Mean slope over the next step, extrapolated from up to 4 ``outputs`` at equal distances, newest first.
+
+    Liu et al. 2022 (arXiv:2202.09778), eq. 12; rounded as diffusers does.
+    """
+    weights, denominator = EQUAL_STEPS[len(outputs) - 1]
+    total = outputs[0] if len(outputs) == 1 else float(weights[0]) * outputs[0]
+    for weight, output in zip(weights[1:], outputs[1:], strict=True):
+        total = total + float(weight) * output
+    return (1 / denominator) * total if denominator == 24 else total / float(denominator) if denominator > 1 else total
 
 
 def _moments(h: float, rate: float, count: int) -> list[float]:

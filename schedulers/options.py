@@ -70,6 +70,7 @@ class GridOptions:
     beta_min: float = 0.1
     beta_max: float = 20.0
     set_alpha_to_one: bool = True
+    skip_prk_steps: bool = False
     prediction_type: str | None = None
     exact_tables: bool = False
 
@@ -80,6 +81,7 @@ class GridOptions:
         one_of("timestep_type", self.timestep_type, ("discrete", "continuous"))
         whole("steps_offset", self.steps_offset, 0)
         flag("set_alpha_to_one", self.set_alpha_to_one)
+        flag("skip_prk_steps", self.skip_prk_steps)
         flag("exact_tables", self.exact_tables)
         in_range("sampling_eps", self.sampling_eps, 0.0, 1.0)
         for name in ("beta_min", "beta_max"):

@@ -31,6 +31,10 @@ REGISTRY: Mapping[str, str] = {
     "unipc": "UniPC",
     "dpm_singlestep": "DPMSinglestep",
     "lms": "LMS",
+    "pndm": "PNDM",
+    "kdpm2": "KDPM2",
+    "kdpm2_ancestral": "KDPM2Ancestral",
+    "ddim_inverse": "DDIMInverse",
 }
 
 #: Options that are sequences of numbers: lists, arrays and tensors become tuples of floats.

@@ -30,14 +30,16 @@ def visited(steps: int, options: GridOptions) -> Array:
     return t
 
 
+def levels(options: GridOptions, t: Array, *, alpha_to_one: bool) -> torch.Tensor:
+    """abar at whole timesteps ``t``, of any shape; below 0 it is 1 if ``alpha_to_one``, else that of t = 0."""
+    abar = options.schedule.alphas_cumprod(options.torch_dtype)
+    index = torch.from_numpy(t.astype(np.int64))
+    return torch.where(index < 0, torch.ones_like(abar[0]) if alpha_to_one else abar[0], abar[index.clamp(min=0)])
+
+
 def vp_grid(options: GridOptions, t: Array, t_next: Array, *, alpha_to_one: bool) -> Grid:
     """Steps from timesteps ``t`` to ``t_next``; below 0 lies abar = 1 if ``alpha_to_one``, else that of t = 0."""
-    abar = options.schedule.alphas_cumprod(options.torch_dtype)
-    final = torch.ones_like(abar[0]) if alpha_to_one else abar[0]
-    here = abar[torch.from_numpy(t.astype(np.int64))]
-    there = torch.where(
-        torch.from_numpy(t_next < 0), final, abar[torch.from_numpy(np.maximum(t_next, 0).astype(np.int64))]
-    )
+    here, there = (levels(options, at, alpha_to_one=alpha_to_one) for at in (t, t_next))
     alpha, alpha_next = (widened(values**0.5) for values in (here, there))
     sigma, sigma_next = (widened((1 - values) ** 0.5) for values in (here, there))
     return Grid(

@@ -114,4 +114,10 @@ ZOO = [
     Row("lms", {"order": 1}),
     Row("lms", {"order": 2}, order=2, exact_start=1),
     Row("lms", order=4, exact_start=3),
+    Row("pndm", {"skip_prk_steps": True}, order=2),
+    # T // N is even at 8 and 25 steps: elsewhere the half steps of diffusers' warm-up miss the model's timestep.
+    Row("pndm", {"num_train_timesteps": 1200}, order=2, least=4),
+    Row("kdpm2", order=2),
+    Row("kdpm2_ancestral", order=2),
+    Row("ddim_inverse", {"set_alpha_to_one": False}),
 ]

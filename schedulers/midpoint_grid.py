@@ -1,0 +1,35 @@
+"""Grids with points between the steps, for methods that evaluate there."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from samplegraph.schedulers.grid import Grid
+from samplegraph.schedulers.options import GridOptions
+from samplegraph.schedulers.precision import norm, widened
+from samplegraph.schedulers.respacing import sigma_to_t
+from samplegraph.schedulers.sigma_grid import training_sigmas
+
+
+def with_middles(base: Grid, options: GridOptions, middles: torch.Tensor) -> Grid:
+    """The variance-exploding grid ``base`` with further points N, N + 1, ... at the sigmas ``middles`` (N - 1,).
+
+    Their timesteps are fractions, found by log-linear interpolation; those of Karras sigmas on the steps are whole.
+    """
+    t = base.timesteps.round() if options.respacing == "karras" else base.timesteps
+    between = sigma_to_t(middles.numpy(), np.log(training_sigmas(options))).astype(np.float32)
+    sigma = np.concatenate([base.sigma[:-1], widened(middles), base.sigma[-1:]])
+    return Grid(
+        steps=base.steps,
+        family=base.family,
+        schedule=base.schedule,
+        timesteps=np.concatenate([t, between.astype(np.float64)]),
+        alpha=np.ones(len(sigma)),
+        sigma=sigma,
+        alpha_next=np.ones(len(sigma) - 1),
+        sigma_next=np.concatenate([base.sigma_next, np.repeat(base.sigma[-1:], len(middles))]),
+        input_scale=np.concatenate([base.input_scale, 1.0 / widened(norm(middles))]),
+        init_noise_sigma=base.init_noise_sigma,
+        dtype=base.dtype,
+    )
