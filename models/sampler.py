@@ -45,7 +45,7 @@ class Sampler(nn.Module):
         self.scheduler = scheduler
         for own in scheduler.inputs:
             if self.spec.condition(own.name):
-                raise OptionError(f"the model and {scheduler.name} both take {own.name!r}; rename the model's condition")
+                raise OptionError(f"the model and {scheduler.name} both take {own.name!r}; rename the model's")
         self.guidance = Guidance(guidance_scale, tuple(guided) if guided is not None else None)
         self.denoiser = Denoiser(model, self.spec, scheduler, self.guidance)
         self.profile: Profile = scheduler.profile()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -53,7 +53,7 @@ class Grid:
     abar_next: Array = None  # type: ignore[assignment]
     input_scale: Array = None  # type: ignore[assignment]
     input_shift: float = 0.0
-    own: Mapping[str, Array] = field(default_factory=dict)
+    own: Mapping[str, npt.NDArray[np.floating[Any]]] = field(default_factory=dict)
     init_noise_sigma: float = 1.0
     dtype: torch.dtype = torch.float64
 

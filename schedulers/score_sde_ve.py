@@ -93,5 +93,5 @@ class ScoreSdeVE(Scheduler):
     def _norm(self, x: object) -> torch.Tensor:
         """Euclidean norms of the rows of ``x`` (B, ...), broadcast over it, or their mean."""
         x = tensor(x)
-        norms = torch.linalg.vector_norm(x.reshape(x.shape[0], -1), dim=-1)
+        norms: torch.Tensor = torch.linalg.vector_norm(x.reshape(x.shape[0], -1), dim=-1)
         return norms.reshape(-1, *[1] * (x.ndim - 1)) if self.per_sample else norms.mean()

@@ -41,6 +41,8 @@ class MixtureDenoiser(nn.Module):
         for digit in range(DIGITS):
             prior[digit, digit] = 0.0
         prior[NULL_CLASS] = 0.0
+        self.prior: Tensor
+        self.levels: Tensor
         self.register_buffer("prior", prior.flatten(1))
         self.register_buffer("levels", levels.flatten(0, 1))
         for name in ("alpha", "beta", "gamma"):
@@ -56,4 +58,5 @@ class MixtureDenoiser(nn.Module):
         evidence = torch.einsum("blc,klc->bkl", likelihood, self.levels)
         weight = torch.softmax(self.prior[class_labels] + evidence.log().sum(-1), dim=1)
         share = torch.einsum("bkl,klc->bcl", weight.unsqueeze(-1) / evidence, self.levels)
-        return (share * likelihood.transpose(1, 2)).clamp(min=1e-30).log()
+        log_p: Tensor = (share * likelihood.transpose(1, 2)).clamp(min=1e-30).log()
+        return log_p
