@@ -98,7 +98,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--loads", type=int, default=5, help="session loads per file; the median is kept")
     add("--seconds", type=float, default=20.0, help="how long whole graph and host loop run in turn")
     add("--limit", type=float, default=1200.0, help="seconds after which a measurement is given up")
-    add("--folder", type=Path, help="keep the graphs there, and use those that are there if compile is no part")
+    add("--folder", type=Path, help="keep the graphs there; they are used again if compile is no part")
     add("--output", type=Path, help="write the records there as JSON")
     return parser
 

@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-import logging
 import time
-import warnings
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-import numpy as np
 import onnx
 import torch
-from torch import Tensor, nn
 
-from benchmarks.models import CASES, Case
+from benchmarks.export import trace_loop
+from benchmarks.models import CASES
 from samplegraph.export import compile
-from samplegraph.export.builder import OPSET
-from samplegraph.export.signature import Signature, signature
-from samplegraph.models import Sampler
 
 
 def measure(model: str, steps: int, route: str, path: str, threads: int) -> dict[str, Any]:
-    """Wall seconds from sampler to saved file, and what the file is. Imports are not counted, for any route."""
+    """Wall seconds from sampler to saved file, and what the file is. Imports are not counted."""
     torch.set_num_threads(threads)
     case, file = CASES[model], Path(path)
     sampler = case.sampler(steps)
@@ -31,7 +25,7 @@ def measure(model: str, steps: int, route: str, path: str, threads: int) -> dict
         program.save(file)
         phases = program.phases.seconds
     else:
-        _trace(sampler, case, file, optimise=route == "traced-optimised")
+        trace_loop(sampler, case, file, optimise=route == "traced-optimised")
         phases = {}
     seconds = time.perf_counter() - start
     graph = onnx.load(file, load_external_data=False).graph
@@ -45,41 +39,3 @@ def measure(model: str, steps: int, route: str, path: str, threads: int) -> dict
         "bytes": size,
         "weight_bytes": weights,
     }
-
-
-class _Flat(nn.Module):
-    """The sampler with positional inputs."""
-
-    def __init__(self, sampler: Sampler, names: list[str]) -> None:
-        super().__init__()
-        self.sampler, self.names = sampler, names
-
-    def forward(self, *tensors: Tensor) -> Tensor:
-        given = dict(zip(self.names, tensors, strict=True))
-        return cast(Tensor, self.sampler(given.pop("noise"), given.pop("step_noise", None), **given))
-
-
-def _trace(sampler: Sampler, case: Case, file: Path, *, optimise: bool) -> None:
-    sig: Signature = signature(sampler, (1, *case.shape), case.examples(), None)
-    examples = tuple(
-        torch.from_numpy(np.array(case.conditions[t.name]))
-        if t.name in case.conditions
-        else torch.ones([int(n) for n in t.shape], dtype=getattr(torch, t.dtype))
-        for t in sig.inputs
-    )
-    for name in ("torch.onnx", "onnxscript", "onnx_ir", "torch.export"):
-        logging.getLogger(name).setLevel(logging.ERROR)
-    with warnings.catch_warnings(), torch.no_grad():
-        warnings.simplefilter("ignore")
-        program = torch.onnx.export(
-            _Flat(sampler, sig.names),
-            examples,
-            dynamo=True,
-            input_names=sig.names,
-            output_names=["sample"],
-            opset_version=OPSET,
-            optimize=optimise,
-            verbose=False,
-        )
-        assert program is not None
-        program.save(file)

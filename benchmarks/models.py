@@ -36,7 +36,7 @@ class Case:
     def sampler(self, steps: int) -> Sampler:
         """DDIM under classifier-free guidance with the scale as an input.
 
-        x0 is not clipped: clipping makes a network of random weights ill-conditioned, so that no two programs agree.
+        x0 is not clipped: that makes a network of random weights ill-conditioned, and no two programs agree.
         """
         return Sampler(self.network(), create("ddim", steps, clip_sample=False))
 
@@ -75,7 +75,7 @@ class Block(nn.Module):
 
 
 class DiT(nn.Module):
-    """A class-conditional diffusion transformer over the 2x2 patches of a (4, 32, 32) latent; null class 10."""
+    """A class-conditional diffusion transformer over the 2x2 patches of a latent; null class 10."""
 
     def __init__(self, width: int = 256, blocks: int = 8, heads: int = 4, side: int = 32) -> None:
         super().__init__()

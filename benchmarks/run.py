@@ -1,17 +1,24 @@
-"""Run: the whole graph against a host loop of one call per step, in turn."""
+"""Run: the whole graph against host loops of one call per step, in turn.
+
+Two host loops: over the network as ``torch.onnx.export`` exports it, which is what one has without the
+compiler, and over the compiler's own capture of it, which has its rewrites but not its partial evaluation.
+"""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import onnx_ir as ir
+import torch
 
+from benchmarks.export import export_network
 from benchmarks.load import session
-from benchmarks.models import CASES
+from benchmarks.models import CASES, Case
 from samplegraph.export.capture import Captures
 from samplegraph.export.signature import signature
 from samplegraph.models import Sampler
@@ -26,37 +33,41 @@ SCALE = 2.0
 
 
 def measure(model: str, steps: int, path: str, threads: int, seconds: float) -> dict[str, Any]:
-    """Median wall milliseconds of both, A B A B ..., for ``seconds`` but at least 5 turns.
+    """Median wall milliseconds of all three, A B C A B C ..., for ``seconds`` but at least 5 turns.
 
     Raises:
-        ArithmeticError: the two give different samples.
+        ArithmeticError: they give different samples.
     """
+    torch.set_num_threads(threads)
     case = CASES[model]
     sampler = case.sampler(steps)
     noise = np.random.default_rng(0).standard_normal((1, *case.shape)).astype(np.float32)
     whole = whole_graph(path, noise, case.conditions, threads)
-    host = HostLoop(sampler, case.shape, case.conditions, threads)
-    expected, found = host(noise).copy(), whole().copy()
-    error = float(np.abs(found - expected).max() / np.abs(expected).max())
-    if not error <= TOLERANCE:
-        raise ArithmeticError(f"{model}, {steps} steps: the whole graph differs from the host loop by {error:.1e}")
-    turns: list[tuple[float, float]] = []
+    calls = {"whole": whole}
+    for name, graph in (("host", export_network), ("host_captured", captured)):
+        calls[name] = partial(HostLoop(sampler, case, graph(sampler, case), threads), noise)
+    error = _check(f"{model}, {steps} steps", calls)
+    turns: list[list[float]] = []
     end = time.perf_counter() + seconds
     while len(turns) < 5 or time.perf_counter() < end:
-        turns.append((_seconds(whole), _seconds(lambda: host(noise))))
-    a, b = np.array(turns).T * 1e3
-    low, high = np.quantile(a / b, [0.25, 0.75])
-    return {
-        "whole_ms": round(float(np.median(a)), 3),
-        "host_ms": round(float(np.median(b)), 3),
-        "ratio": round(float(np.median(a) / np.median(b)), 4),
-        "quartiles": [round(float(low), 4), round(float(high), 4)],
-        "turns": len(turns),
-        "error": error,
-    }
+        turns.append([_seconds(call) for call in calls.values()])
+    times = np.array(turns).T * 1e3
+    record: dict[str, Any] = {f"{name}_ms": _median(each) for name, each in zip(calls, times, strict=True)}
+    for k, name in ((1, "ratio"), (2, "ratio_captured")):
+        record[name] = round(float(np.median(times[0]) / np.median(times[k])), 4)
+        quartiles = np.quantile(times[0] / times[k], [0.25, 0.75])
+        record[f"{name}_quartiles"] = [round(float(q), 4) for q in quartiles]
+    return {**record, "turns": len(turns), "error": error}
 
 
-def whole_graph(path: str, noise: Array, conditions: Mapping[str, Array], threads: int) -> Callable[[], Array]:
+def captured(sampler: Sampler, case: Case) -> bytes:
+    """The network as the compiler captures it."""
+    model = Captures().get(sampler.denoiser, signature(sampler, (1, *case.shape), case.examples(), None))
+    data: bytes = ir.to_proto(model).SerializeToString()
+    return data
+
+
+def whole_graph(path: str, noise: Array, conditions: Mapping[str, Array], threads: int) -> Bound:
     """One call of the compiled graph with bound buffers."""
     call = Bound(session(path, threads))
     call.inputs["noise"][...] = noise
@@ -86,28 +97,25 @@ class Bound:
 
 
 class HostLoop:
-    """What a careful host does: one session over the single denoiser, guidance as a batch of two, DDIM in numpy.
+    """What a careful host does: one session over the network, guidance as a batch of two, DDIM in numpy.
 
-    The denoiser is the compiler's own capture, optimised; a step is two coefficients, made beforehand; every array is
-    allocated once, and the session reads and writes them in place.
+    A step is two coefficients, made beforehand; every array is allocated once, and the session reads and
+    writes them in place.
     """
 
-    def __init__(self, sampler: Sampler, shape: tuple[int, ...], conditions: Mapping[str, Array], threads: int) -> None:
-        own = {n: v for n, v in conditions.items() if not n.startswith("negative_")}
-        sig = signature(sampler, (1, *shape), own, None)
-        model = Captures().get(sampler.denoiser, sig)
-        self.call = Bound(session(ir.to_proto(model).SerializeToString(), threads))
-        for name, value in own.items():
+    def __init__(self, sampler: Sampler, case: Case, graph: bytes, threads: int) -> None:
+        self.call = Bound(session(graph, threads))
+        for name, value in case.examples().items():
             declared = sampler.spec.condition(name)
             null = declared.null if declared else None
-            other = np.full_like(value, null) if null is not None else conditions[f"negative_{name}"]
+            other = np.full_like(value, null) if null is not None else case.conditions[f"negative_{name}"]
             self.call.inputs[name][...] = np.concatenate([other, value])
         table = plan(sampler.scheduler, sampler.denoiser.prediction_type)
         x, output = table.basis.index("x"), table.basis.index("output_0")
         self.rows = [(np.float32(step.x[x]), np.float32(step.x[output])) for step in table.steps]
         self.timesteps = [sampler.denoiser.timesteps[step.evaluations[0].point] for step in table.steps]
         self.first = np.float32(table.init_noise_sigma)
-        self.x = np.empty((1, *shape), dtype=np.float32)
+        self.x = np.empty((1, *case.shape), dtype=np.float32)
         self.eps = np.empty_like(self.x)
 
     def __call__(self, noise: Array) -> Array:
@@ -125,6 +133,19 @@ class HostLoop:
             x *= keep
             x += eps
         return x
+
+
+def _check(what: str, calls: Mapping[str, Callable[[], Array]]) -> float:
+    """The largest relative difference of the whole graph from a host loop; the first calls also warm up."""
+    found = [call().copy() for call in calls.values()]
+    error = max(float(np.abs(found[0] - other).max() / np.abs(other).max()) for other in found[1:])
+    if not error <= TOLERANCE:
+        raise ArithmeticError(f"{what}: the whole graph differs from a host loop by {error:.1e}")
+    return error
+
+
+def _median(times: npt.NDArray[np.float64]) -> float:
+    return round(float(np.median(times)), 3)
 
 
 def _seconds(call: Callable[[], Array]) -> float:

@@ -10,7 +10,7 @@ from typing import Any
 from benchmarks import isolate, machine
 
 PARTS = ("compile", "load", "run")
-#: How a graph is made: by samplegraph, or by tracing the whole loop with ``optimize=False`` and ``optimize=True``.
+#: How a graph is made: by samplegraph, or by tracing the whole loop without and with the optimiser.
 ROUTES = ("ours", "traced", "traced-optimised")
 STEPS = (1, 5, 10, 25, 50, 100)
 #: The number of steps of the main table.
@@ -25,7 +25,7 @@ class Plan:
     """A selection of measurements.
 
     Args:
-        curve: models measured at every entry of ``steps``; the others at ``MAIN`` alone, or the last of ``steps``.
+        curve: models measured at every entry of ``steps``; the others at ``MAIN``, or the last of ``steps``.
         loads: fresh processes per session load, in turn over the routes.
         seconds: how long whole graph and host loop are run in turn.
         limit: seconds after which one measurement is given up.
@@ -68,7 +68,7 @@ class Plan:
 
 
 def measurements(plan: Plan, started: Callable[[str], None]) -> Iterator[Record]:
-    """Measure, smallest number of steps first, so that a route that runs into the limit is not tried with more.
+    """Measure, fewest steps first: a route that runs into the limit is not tried with more.
 
     Raises:
         MeasurementError: a measurement failed.
@@ -92,7 +92,8 @@ def measurements(plan: Plan, started: Callable[[str], None]) -> Iterator[Record]
                 path = str(plan.file(model, steps, "ours"))
                 job = {"model": model, "steps": steps, "path": path, "seconds": plan.seconds}
                 record = isolate.measure("run", plan.limit, plan.threads, **job) or {}
-                yield {"part": "run", "model": model, "steps": steps, **record, "load_average": machine.load()}
+                head = {"part": "run", "model": model, "steps": steps}
+                yield {**head, **record, "load_average": machine.load()}
 
 
 def _compile(plan: Plan, model: str, steps: int, route: str) -> Record:
@@ -112,7 +113,7 @@ def _compile(plan: Plan, model: str, steps: int, route: str) -> Record:
 def _loads(
     plan: Plan, model: str, steps: int, routes: list[str], started: Callable[[str], None]
 ) -> Iterator[Record]:
-    """Session loads in turn: A B C, A B C, ...; the first, which reads the files from disk, counts like the others."""
+    """Session loads in turn: A B C, A B C, ...; the median is kept."""
     found: dict[str, list[Record]] = {route: [] for route in routes}
     for _ in range(plan.loads):
         for route in routes:

@@ -2,20 +2,96 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.suite import MAIN, Record
+from benchmarks.suite import MAIN, ROUTES, Record
 
 BEGIN, END = "<!-- benchmark -->", "<!-- /benchmark -->"
 TITLES = {"unet": "conditional UNet", "dit": "adaLN DiT", "digits": "digits", "tiny": "tiny DiT"}
-_TRACED, _OPTIMISED = "traced", "traced-optimised"
+_ROUTE_TITLES = ("samplegraph", "whole loop traced, optimize=False", "whole loop traced, optimize=True")
+
+
+class At:
+    """The records of one model at one number of steps."""
+
+    def __init__(self, records: Iterable[Record], model: str, steps: int) -> None:
+        self.records = {
+            (r["part"], r.get("route", "")): r for r in records if r["model"] == model and r["steps"] == steps
+        }
+
+    def value(self, part: str, route: str, key: str) -> float | None:
+        """A figure, or None where it was not measured or the measurement was given up."""
+        found = self.records.get((part, route), {}).get(key)
+        return None if found is None else float(found)
+
+    def seconds(self, part: str, route: str) -> str:
+        """Seconds, and how many times ours for the other routes."""
+        found = self.value(part, route, "seconds")
+        if found is None:
+            limit = self.value("compile", route, "limit") if part == "compile" else None
+            return "" if limit is None else f"over {limit:,.0f} s"
+        return f"{_short(found)} s{self._times(found, self.value(part, ROUTES[0], 'seconds'), route)}"
+
+    def size(self, key: str, divisor: float, unit: str) -> Callable[[str], str]:
+        """A figure of the compilation by route."""
+
+        def cell(route: str) -> str:
+            found = self.value("compile", route, key)
+            return "" if found is None else f"{_short(found / divisor) if unit else f'{found:,.0f}'}{unit}"
+
+        return cell
+
+    def file(self, route: str) -> str:
+        """Size of the file; of ours, how much of it is weights."""
+        text = self.size("bytes", 1e6, " MB")(route)
+        weights = self.value("compile", route, "weight_bytes")
+        if not text or not weights or route != ROUTES[0]:
+            return text
+        return f"{text} (weights {_short(weights / 1e6)})"
+
+    def ratio(self, name: str, key: str) -> str:
+        """Whole graph against one host loop."""
+        ratio, whole, host = (self.value("run", "", k) for k in (key, "whole_ms", f"{name}_ms"))
+        if ratio is None or whole is None or host is None:
+            return ""
+        return f"{ratio:.2f}x ({_short(whole)} against {_short(host)} ms)"
+
+    def rows(self) -> list[list[str]]:
+        """Label and one cell per route."""
+        lines: list[tuple[str, Callable[[str], str]]] = [
+            ("compile + save", lambda route: self.seconds("compile", route)),
+            ("peak memory", self.size("peak_mb", 1.0, " MB")),
+            ("nodes", self.size("nodes", 1.0, "")),
+            ("file", self.file),
+            ("session load", lambda route: self.seconds("load", route)),
+        ]
+        made = [[label, *(cell(route) for route in ROUTES)] for label, cell in lines]
+        return [row for row in made if any(row[1:])]
+
+    @staticmethod
+    def _times(found: float, own: float | None, route: str) -> str:
+        return f" ({found / own:.1f}x)" if own and route != ROUTES[0] else ""
 
 
 def render(records: Sequence[Record], machine: dict[str, Any]) -> str:
-    """Main table over the models, curve over steps, and what they were measured on, as Markdown."""
-    parts = [_main(records), _curve(records), _about(machine)]
+    """Routes side by side, run times, the curve over steps, and what it was measured on, as Markdown."""
+    models = list(dict.fromkeys(str(r["model"]) for r in records))
+    main = {model: At(records, model, _main_steps(records, model)) for model in models}
+    titles = {model: f"{TITLES[model]}, {_main_steps(records, model)} steps" for model in models}
+    routes = [[f"{titles[m]}: {row[0]}", *row[1:]] for m in models for row in main[m].rows()]
+    hosts = (("host", "ratio"), ("host_captured", "ratio_captured"))
+    runs = [[titles[m], *(main[m].ratio(*host) for host in hosts)] for m in models]
+    parts = [
+        _markdown(["", *_ROUTE_TITLES], routes),
+        _markdown(
+            ["run: one graph against a host loop", "over the exported network", "over our capture of it"],
+            [row for row in runs if any(row[1:])],
+        ),
+        *(_curve(records, model) for model in models),
+        _about(machine),
+    ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -33,53 +109,24 @@ def write(readme: Path, text: str) -> None:
     readme.write_text(f"{before}{BEGIN}\n{text}{END}{after}", encoding="utf-8")
 
 
-def _main(records: Sequence[Record]) -> str:
-    models = list(dict.fromkeys(r["model"] for r in records))
-    steps = {model: _main_steps(records, model) for model in models}
-    rows = []
-    for label, cell in _CELLS:
-        cells = [cell(_at(records, model, steps[model])) for model in models]
-        if any(cells):
-            rows.append([label, *(c or "–" for c in cells)])
-    header = [f"{TITLES.get(model, model)}, {steps[model]} steps" for model in models]
-    return _markdown(["", *header], rows)
-
-
-def _curve(records: Sequence[Record]) -> str:
-    """Per number of steps, for the first model that was measured at more than one."""
-    for model in dict.fromkeys(r["model"] for r in records):
-        steps = sorted({r["steps"] for r in records if r["model"] == model})
-        if len(steps) > 1:
-            break
-    else:
+def _curve(records: Sequence[Record], model: str) -> str:
+    """Figures over the number of steps, where there are several."""
+    steps = sorted({int(r["steps"]) for r in records if r["model"] == model})
+    if len(steps) < 2:
         return ""
-    rows = []
-    for label, cell in _CELLS:
-        cells = [cell(_at(records, model, n)) for n in steps]
-        if any(cells):
-            rows.append([label, *(c or "–" for c in cells)])
-    return _markdown([f"{TITLES.get(model, model)}, steps", *map(str, steps)], rows)
-
-
-class _At:
-    """The records of one model at one number of steps."""
-
-    def __init__(self, records: Iterable[Record]) -> None:
-        self.records = {(r["part"], r.get("route", "")): r for r in records}
-
-    def value(self, part: str, route: str, key: str) -> float | None:
-        """A figure, or None where it was not measured or the measurement was given up."""
-        found = self.records.get((part, route), {}).get(key)
-        return None if found is None else float(found)
-
-    def limit(self, route: str) -> float | None:
-        """The seconds after which a compilation was given up."""
-        record = self.records.get(("compile", route), {})
-        return float(record["limit"]) if "limit" in record else None
-
-
-def _at(records: Iterable[Record], model: str, steps: int) -> _At:
-    return _At(r for r in records if r["model"] == model and r["steps"] == steps)
+    at = [At(records, model, n) for n in steps]
+    lines = [
+        *(
+            (f"{label}, {title}", [each.seconds(part, route) for each in at])
+            for part, label in (("compile", "compile"), ("load", "load"))
+            for route, title in zip(ROUTES, _ROUTE_TITLES, strict=True)
+        ),
+        ("file", [each.size("bytes", 1e6, " MB")(ROUTES[0]) for each in at]),
+        ("nodes", [each.size("nodes", 1.0, "")(ROUTES[0]) for each in at]),
+        ("run", [each.ratio("host", "ratio") for each in at]),
+    ]
+    rows = [[label, *(cell or "–" for cell in cells)] for label, cells in lines if any(cells)]
+    return _markdown([f"{TITLES[model]}, by steps", *map(str, steps)], rows)
 
 
 def _main_steps(records: Iterable[Record], model: str) -> int:
@@ -87,67 +134,8 @@ def _main_steps(records: Iterable[Record], model: str) -> int:
     return MAIN if MAIN in steps else max(steps)
 
 
-def _seconds(part: str, route: str) -> Any:
-    def cell(at: _At) -> str:
-        own = at.value(part, "ours", "seconds")
-        found = at.value(part, route, "seconds")
-        if found is None:
-            limit = at.limit(route) if part == "compile" else None
-            return "" if limit is None else f"over {limit:.0f} s"
-        return f"{_short(found)} s{_times(found, own) if route != 'ours' else ''}"
-
-    return cell
-
-
-def _figure(part: str, route: str, key: str, form: str, divisor: float = 1.0) -> Any:
-    def cell(at: _At) -> str:
-        found = at.value(part, route, key)
-        return "" if found is None else form.format(found / divisor)
-
-    return cell
-
-
-def _beside_weights(at: _At) -> str:
-    size, weights = at.value("compile", "ours", "bytes"), at.value("compile", "ours", "weight_bytes")
-    if size is None or weights is None:
-        return ""
-    return f"{size / 1e6:.1f} MB (weights {weights / 1e6:.1f})"
-
-
-def _ratio(at: _At) -> str:
-    ratio = at.value("run", "", "ratio")
-    whole, host = at.value("run", "", "whole_ms"), at.value("run", "", "host_ms")
-    if ratio is None or whole is None or host is None:
-        return ""
-    return f"**{ratio:.2f}x** ({_short(whole)} against {_short(host)} ms)"
-
-
-_CELLS: list[tuple[str, Any]] = [
-    ("compile + save", _seconds("compile", "ours")),
-    ("whole-loop tracing, optimize=False", _seconds("compile", _TRACED)),
-    ("whole-loop tracing, optimize=True", _seconds("compile", _OPTIMISED)),
-    ("peak memory of compiling", _figure("compile", "ours", "peak_mb", "{:,.0f} MB")),
-    ("tracing, optimize=False", _figure("compile", _TRACED, "peak_mb", "{:,.0f} MB")),
-    ("tracing, optimize=True", _figure("compile", _OPTIMISED, "peak_mb", "{:,.0f} MB")),
-    ("nodes", _figure("compile", "ours", "nodes", "{:,.0f}")),
-    ("tracing, optimize=False", _figure("compile", _TRACED, "nodes", "{:,.0f}")),
-    ("tracing, optimize=True", _figure("compile", _OPTIMISED, "nodes", "{:,.0f}")),
-    ("file", _beside_weights),
-    ("tracing, optimize=False", _figure("compile", _TRACED, "bytes", "{:.1f} MB", 1e6)),
-    ("tracing, optimize=True", _figure("compile", _OPTIMISED, "bytes", "{:.1f} MB", 1e6)),
-    ("session load", _seconds("load", "ours")),
-    ("tracing, optimize=False", _seconds("load", _TRACED)),
-    ("tracing, optimize=True", _seconds("load", _OPTIMISED)),
-    ("run, against a host loop", _ratio),
-]
-
-
-def _times(found: float, own: float | None) -> str:
-    return f" ({found / own:.1f}x)" if own else ""
-
-
 def _short(value: float) -> str:
-    return f"{value:.2f}" if value < 10 else f"{value:.0f}"
+    return f"{value:.2f}" if value < 10 else f"{value:.1f}" if value < 100 else f"{value:,.0f}"
 
 
 def _markdown(header: list[str], rows: list[list[str]]) -> str:
@@ -159,8 +147,10 @@ def _markdown(header: list[str], rows: list[list[str]]) -> str:
 
 def _about(machine: dict[str, Any]) -> str:
     versions = machine["versions"]
-    named = ", ".join(f"{name} {versions[name]}" for name in ("torch", "onnxruntime"))
     return (
-        f"{machine['processor']}, {machine['cores']} cores, {machine['threads']} threads, {machine['system']}; "
-        f"{named}; load {machine['load_before']} before, {machine['load_after']} after."
+        f"{machine['processor']}, {machine['cores']} cores, {machine['threads']} threads, "
+        f"{machine['system']}; torch {versions['torch']}, onnxruntime {versions['onnxruntime']}; "
+        f"load average {machine['load_before']} before, {machine['load_after']} after. "
+        "DDIM under classifier-free guidance, batch 1, float32. Seconds do not count imports; peak memory is "
+        "that of a fresh process."
     )

@@ -1,4 +1,4 @@
-"""One measurement in a process of its own: a job as JSON on stdin, its record as JSON on the last line of stdout."""
+"""One measurement in a process of its own: a job as JSON on stdin, its record as the last line of stdout."""
 
 from __future__ import annotations
 
