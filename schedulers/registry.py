@@ -22,11 +22,6 @@ REGISTRY: Mapping[str, str] = {
     "euler_ancestral": "EulerAncestral",
     "heun": "Heun",
     "dpm_multistep": "DPMMultistep",
-    "score_sde_vp": "ScoreSdeVP",
-    "karras_ve": "KarrasVE",
-    "score_sde_ve": "ScoreSdeVE",
-    "repaint": "RePaint",
-    "vq_diffusion": "VQDiffusion",
     "deis": "DEIS",
     "unipc": "UniPC",
     "dpm_singlestep": "DPMSinglestep",
@@ -35,6 +30,11 @@ REGISTRY: Mapping[str, str] = {
     "kdpm2": "KDPM2",
     "kdpm2_ancestral": "KDPM2Ancestral",
     "ddim_inverse": "DDIMInverse",
+    "score_sde_vp": "ScoreSdeVP",
+    "karras_ve": "KarrasVE",
+    "score_sde_ve": "ScoreSdeVE",
+    "repaint": "RePaint",
+    "vq_diffusion": "VQDiffusion",
 }
 
 #: Options that are sequences of numbers: lists, arrays and tensors become tuples of floats.

@@ -14,9 +14,10 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
 SOURCE = Path(__file__).resolve().parent
 BUILD = Path(os.environ.get("SAMPLEGRAPH_CPP_BUILD", SOURCE.parents[1] / "build" / "cpp"))
@@ -29,7 +30,6 @@ class Preset:
 
     options: dict[str, str] = field(default_factory=dict)
     targets: tuple[str, ...] = ("all",)
-    debs: tuple[str, ...] = ("base",)
 
 
 TESTED = {"SAMPLEGRAPH_BUILD_TESTS": "ON", "SAMPLEGRAPH_WERROR": "ON", "SAMPLEGRAPH_INSTALL": "OFF"}
@@ -38,6 +38,16 @@ PRESETS = {
     "test": Preset({**TESTED, "SAMPLEGRAPH_BUILD_BENCHMARKS": "ON", "SAMPLEGRAPH_INSTALL": "ON"}),
     "asan": Preset({**TESTED, "SAMPLEGRAPH_BUILD_FUZZERS": "ON", "SAMPLEGRAPH_SANITIZE": "address,undefined"}),
     "tsan": Preset({**TESTED, "SAMPLEGRAPH_SANITIZE": "thread"}),
+    "fuzz": Preset(
+        {
+            "SAMPLEGRAPH_BUILD_FUZZERS": "ON",
+            "SAMPLEGRAPH_LIBFUZZER": "ON",
+            "SAMPLEGRAPH_BUILD_CLI": "OFF",
+            "SAMPLEGRAPH_INSTALL": "OFF",
+            "SAMPLEGRAPH_SANITIZE": "fuzzer-no-link,address,undefined",
+        },
+        ("fuzz_manifest",),
+    ),
 }
 
 
@@ -64,39 +74,52 @@ def cmake() -> str:
     return str(program)
 
 
-def roots(preset: Preset) -> dict[str, str]:
-    """Where fetched headers and sources lie; nothing where apt is not there."""
+def fetch(name: str) -> Path | None:
+    """The folder of a set of Debian packages; None where they cannot be had."""
+    folder = BUILD / "debs" / name
     if shutil.which("apt-get") is None or shutil.which("dpkg-deb") is None:
+        return None
+    with alone("debs"):
+        command = [sys.executable, str(SOURCE / "fetch.py"), name, str(folder)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        print(f"no Debian packages ({done.stderr.strip()[-300:]}); going on without", file=sys.stderr)
+        return None
+    return folder / "usr"
+
+
+def roots() -> dict[str, str]:
+    """Where fetched headers and sources lie; nothing where CMake has to find them."""
+    usr = fetch("base")
+    if usr is None:
         return {}
-    with alone("deps"):
-        for each in preset.debs:
-            subprocess.run([sys.executable, str(SOURCE / "fetch.py"), each, str(BUILD / "debs" / each)], check=True)
-    usr = BUILD / "debs" / "base" / "usr"
     names = ("ONNXRUNTIME_ROOT", "NLOHMANN_JSON_ROOT", "STB_ROOT")
     return {**dict.fromkeys(names, str(usr)), "GOOGLETEST_ROOT": str(usr / "src" / "googletest")}
 
 
-def configure(name: str, preset: Preset, program: str) -> Path:
+def configure(name: str, preset: Preset, program: str, environment: Mapping[str, str]) -> Path:
     """Run CMake's first stage; returns the build folder."""
     folder = BUILD / name
-    options = {**roots(preset), **preset.options}
+    options = {**roots(), **preset.options}
     command = [program, "-S", str(SOURCE), "-B", str(folder), *[f"-D{k}={v}" for k, v in options.items()]]
     if not (folder / "CMakeCache.txt").is_file() and shutil.which("ninja"):
         command += ["-G", "Ninja"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, **environment})
     if done.returncode:
         raise SystemExit(f"{done.stdout}\n{done.stderr}\nerror: CMake failed in {folder}")
     return folder
 
 
-def build(name: str, targets: tuple[str, ...] = (), jobs: int = 2) -> Path:
+def build(
+    name: str, targets: tuple[str, ...] = (), jobs: int = 2, environment: Mapping[str, str] = MappingProxyType({})
+) -> Path:
     """Build a preset; returns its folder."""
     preset = PRESETS[name]
     program = cmake()
     with alone(name):
-        folder = configure(name, preset, program)
+        folder = configure(name, preset, program, environment)
         command = [program, "--build", str(folder), "--parallel", str(jobs), "--target", *(targets or preset.targets)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, **environment})
         if done.returncode:
             raise SystemExit(f"{done.stdout[-8000:]}\n{done.stderr}\nerror: the build failed in {folder}")
     return folder

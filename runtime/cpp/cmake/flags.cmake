@@ -5,6 +5,7 @@ target_compile_options(samplegraph_flags INTERFACE -Wall -Wextra -Wshadow -Wconv
 
 # Sanitizers are for all that is linked together, the test framework too.
 if(SAMPLEGRAPH_SANITIZE)
-  add_compile_options(-fsanitize=${SAMPLEGRAPH_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer -g)
+  add_compile_options(-fsanitize=${SAMPLEGRAPH_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer -g1)
+  string(REPLACE -O2 -O1 CMAKE_CXX_FLAGS_RELEASE "${CMAKE_CXX_FLAGS_RELEASE}")
   add_link_options(-fsanitize=${SAMPLEGRAPH_SANITIZE})
 endif()

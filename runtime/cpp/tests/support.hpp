@@ -1,6 +1,7 @@
 /** What the tests share: a manifest, a graph that runs without an engine, and a request that fits them. */
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <string>
@@ -44,12 +45,14 @@ class FakeBackend : public Backend {
   const Manifest& manifest_;
   std::string providers_ = "fake", version_ = "0";
   std::function<void()> on_run;  // called in each run
-  int runs = 0;
+  std::atomic<int> runs{0};
 };
 
 /** A request with a seed and class labels. */
 struct Asked {
   explicit Asked(std::vector<std::int64_t> labels, std::uint64_t seed = 0);
+  Asked(const Asked&) = delete;  // the request points into it
+  Asked& operator=(const Asked&) = delete;
   sg_request& operator*() { return request; }
   std::vector<std::int64_t> labels;
   std::int64_t shape[1];

@@ -121,10 +121,9 @@ TEST(Engine, ARowOfAConditionMayBeLeftOut) {
 TEST(Engine, WhatAnArgumentMayNotBe) {
   Fake fake({"2", 2, "float32", ""});
   const auto expect = [&](Asked& asked, const std::string& text) { EXPECT_EQ(fake.refused(*asked), text); };
-  Asked asked({42});
-  expect(asked, "class_labels=42 is out of range; allowed 0..10");
-  asked = Asked({0, 1, -1});
-  expect(asked, "class_labels=-1 at [2] is out of range; allowed 0..10");
+  Asked large({42}), negative({0, 1, -1});
+  expect(large, "class_labels=42 is out of range; allowed 0..10");
+  expect(negative, "class_labels=-1 at [2] is out of range; allowed 0..10");
   Asked ok({1});
   (*ok).samples = -1;
   expect(ok, "samples=-1 is not allowed; give a whole number of at least 1");

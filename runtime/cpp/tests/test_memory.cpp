@@ -47,13 +47,17 @@ void* aligned_alloc(std::size_t alignment, std::size_t size) {
 }
 }
 #else
-void* operator new(std::size_t size) {
+// not inlined, or the compiler compares each call of one with each of the other
+__attribute__((noinline)) void* operator new(std::size_t size) {
   void* memory = counted() ? nullptr : std::malloc(size);
   if (memory == nullptr) throw std::bad_alloc();
   return memory;
 }
-void operator delete(void* memory) noexcept { std::free(memory); }
-void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
+__attribute__((noinline)) void* operator new(std::size_t size, const std::nothrow_t&) noexcept {
+  return counted() ? nullptr : std::malloc(size);
+}
+__attribute__((noinline)) void operator delete(void* memory) noexcept { std::free(memory); }
+__attribute__((noinline)) void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
 #endif
 
 namespace sg {
