@@ -111,7 +111,7 @@ def run_graph(path: Path, inputs: dict[str, torch.Tensor], outputs: Sequence[str
     except ImportError as error:
         raise ExportError("verification needs ONNX Runtime; install samplegraph[cpu] or pass --no-verify") from error
     options = ort.SessionOptions()
-    options.log_severity_level = 3
+    options.log_severity_level = 4
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
         session = ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])

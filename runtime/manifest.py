@@ -6,6 +6,7 @@ It travels in the ONNX file's ``metadata_props`` under ``METADATA_KEY`` and in a
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal, TypeVar
@@ -181,7 +182,7 @@ class Manifest:
             InputError: not JSON, not a samplegraph manifest, from a newer version, or with a field missing.
         """
         try:
-            data = json.loads(text)
+            data = json.loads(text, parse_float=_finite, parse_constant=_finite)
         except (ValueError, RecursionError) as error:
             raise InputError(f"{source}: the manifest is not JSON ({error}); export the file again") from error
         if not isinstance(data, dict) or data.get("format") != FORMAT:
@@ -208,6 +209,14 @@ def _build(cls: type[T], data: Mapping[str, Any]) -> T:
     """``cls`` from the keys of ``data`` that it knows; lists become tuples."""
     known = {f.name for f in fields(cls)}  # type: ignore[arg-type]
     return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in dict(data).items() if k in known})
+
+
+def _finite(text: str) -> float:
+    """A JSON number; Python also reads NaN, Infinity, and 1e999 as infinity."""
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{text} is not a finite number")
+    return value
 
 
 def _parse(data: dict[str, Any]) -> Manifest:

@@ -37,6 +37,8 @@ def from_config(
         OptionError: the file cannot be read, its class is not supported, or keys are unknown or ask for what
             this scheduler does not have; all of them are named.
     """
+    if not isinstance(config, Mapping | str | os.PathLike):
+        raise OptionError(f"config={config!r} is not allowed; give the content or the path of a scheduler_config.json")
     content, where = (config, "config") if isinstance(config, Mapping) else _read(Path(config))
     name = _name_of(content, where)
     cls = scheduler_class(name)

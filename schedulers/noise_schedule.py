@@ -12,6 +12,7 @@ from samplegraph.schedulers.errors import OptionError, flag, in_range, one_of, w
 
 BETA_SCHEDULES = ("linear", "scaled_linear", "squaredcos_cap_v2", "sigmoid", "exp", "laplace")
 _MAX_BETA = 0.999
+_MAX_TIMESTEPS = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class NoiseSchedule:
 
     def __post_init__(self) -> None:
         one_of("beta_schedule", self.beta_schedule, BETA_SCHEDULES)
-        whole("num_train_timesteps", self.num_train_timesteps, 1)
+        whole("num_train_timesteps", self.num_train_timesteps, 1, _MAX_TIMESTEPS)
         in_range("beta_start", self.beta_start, 0.0, 1.0)
         in_range("beta_end", self.beta_end, 0.0, 1.0)
         flag("rescale_betas_zero_snr", self.rescale_betas_zero_snr)

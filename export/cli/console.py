@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TypeVar
 
 from rich.console import Console
@@ -60,6 +60,14 @@ def phase_bars() -> Iterator[Callable[[str, int, int], None]]:
             bar.update(tasks[phase], completed=done, total=total if done else None)
 
         yield listener
+
+
+def quiet_engine() -> None:
+    """Keep ONNX Runtime's own log off stderr: it repeats, on lines of its own, what its exceptions say."""
+    with suppress(Exception):  # where it is not installed, what needs it says so
+        import onnxruntime
+
+        onnxruntime.set_default_logger_severity(4)
 
 
 def interruptible(work: Callable[[], T]) -> T:

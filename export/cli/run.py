@@ -11,7 +11,7 @@ import numpy.typing as npt
 import typer
 
 from samplegraph.export.atomic import replacing
-from samplegraph.export.cli.console import interruptible, progress_bar, stdout
+from samplegraph.export.cli.console import interruptible, progress_bar, quiet_engine, stdout
 from samplegraph.export.cli.output import check_output
 from samplegraph.export.cli.picture import check_picture, is_picture, write_png
 from samplegraph.export.cli.values import parse_seed, parse_settings
@@ -57,6 +57,7 @@ def run(
     inputs = _inputs(seed, settings or [], guidance_scale)
     if output is not None:
         check_output(output, (".png", ".npy"))
+    quiet_engine()
     start = perf_counter()
     engine = interruptible(
         lambda: Engine(

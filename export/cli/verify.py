@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from samplegraph.export.cli.console import interruptible, stdout
+from samplegraph.export.cli.console import interruptible, quiet_engine, stdout
 from samplegraph.export.cli.errors import needs_extra
 from samplegraph.export.cli.values import whole_number
 from samplegraph.runtime import InputError, read_manifest
@@ -43,4 +43,5 @@ def verify(
         result = compare(file, sampler, sig, seed=start)
         return f"{file}: max error {result.error:.1e} relative to eager, {result.rows} sample(s), seed {seed}"
 
-    stdout().print(interruptible(work))
+    quiet_engine()
+    stdout().print(interruptible(work), soft_wrap=True, markup=False)
