@@ -15,13 +15,14 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 
 SOURCE = Path(__file__).resolve().parent
 BUILD = Path(os.environ.get("SAMPLEGRAPH_CPP_BUILD", SOURCE.parents[1] / "build" / "cpp"))
 CMAKE = "cmake>=3.26,<5"
+NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,7 @@ PRESETS = {
         },
         ("fuzz_manifest",),
     ),
+    "aarch64": Preset({**TESTED, "CMAKE_TOOLCHAIN_FILE": str(SOURCE / "cmake" / "aarch64.cmake")}),
 }
 
 
@@ -111,10 +113,14 @@ def configure(name: str, preset: Preset, program: str, environment: Mapping[str,
 
 
 def build(
-    name: str, targets: tuple[str, ...] = (), jobs: int = 2, environment: Mapping[str, str] = MappingProxyType({})
+    name: str,
+    targets: tuple[str, ...] = (),
+    jobs: int = 2,
+    environment: Mapping[str, str] = NOTHING,
+    options: Mapping[str, str] = NOTHING,
 ) -> Path:
-    """Build a preset; returns its folder."""
-    preset = PRESETS[name]
+    """Build a preset, with further CMake options and variables of the environment; returns its folder."""
+    preset = replace(PRESETS[name], options={**PRESETS[name].options, **options})
     program = cmake()
     with alone(name):
         folder = configure(name, preset, program, environment)

@@ -1,5 +1,5 @@
 # Targets of the C++ runtime; the Makefile includes this file and defines BIN (the environment's programs), TEST_READY.
-.PHONY: cpp test-cpp test-cpp-san bench-cpp
+.PHONY: cpp test-cpp test-cpp-san test-cpp-arm bench-cpp
 
 cpp: | $(BIN)/python ## build the C++ runtime: libsamplegraph and samplegraph-run, in build/cpp/release
 	$(BIN)/python runtime/cpp/build.py release
@@ -10,6 +10,9 @@ test-cpp: $(TEST_READY) ## the C++ unit tests and the comparison of both runtime
 
 test-cpp-san: $(TEST_READY) ## the C++ tests under sanitizers, and fuzzing
 	$(BIN)/python runtime/cpp/sanitize.py
+
+test-cpp-arm: $(TEST_READY) ## cross-build the C++ runtime for 64-bit ARM, and run its tests under qemu
+	$(BIN)/python runtime/cpp/cross.py
 
 bench-cpp: $(TEST_READY) build/digits-ddim-25.onnx ## what a call costs beyond the engine
 	folder=$$($(BIN)/python runtime/cpp/build.py test --target samplegraph-overhead); \

@@ -1,6 +1,7 @@
 # Flags of our own sources, kept off everything that is fetched or exported.
 add_library(samplegraph_flags INTERFACE)
-target_compile_options(samplegraph_flags INTERFACE -Wall -Wextra -Wshadow -Wconversion -ffunction-sections
+# -ffp-contract=off: the bits of the noise depend on which products and sums are fused; the source says which.
+target_compile_options(samplegraph_flags INTERFACE -ffp-contract=off -Wall -Wextra -Wshadow -Wconversion -ffunction-sections
   -fdata-sections $<$<BOOL:${SAMPLEGRAPH_WERROR}>:-Werror>)
 
 # Sanitizers are for all that is linked together, the test framework too.

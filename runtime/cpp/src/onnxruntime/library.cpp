@@ -73,6 +73,29 @@ void check_magic(const std::string& path) {
 #endif
 }
 
+/** "...failed:/onnxruntime_src/.../model.cc:179 Model::Model(...) Unsupported..." without the place in its source. */
+std::string without_place(const std::string& text) {
+  const std::size_t file = text.find(".cc:");
+  const std::size_t open = text.find('(', file);
+  if (file == std::string::npos || open == std::string::npos) return text;
+  const std::size_t before = text.find_last_of(" :", file);
+  std::size_t end = open;
+  for (int depth = 0; end < text.size(); ++end) {
+    if (text[end] == '(') ++depth;
+    if (text[end] == ')' && --depth == 0) break;
+  }
+  if (end == text.size()) return text;
+  for (const std::string& tail : {std::string(") const"), std::string(")")}) {
+    if (text.compare(end, tail.size(), tail) == 0) {
+      end += tail.size();
+      break;
+    }
+  }
+  const std::string rest = one_line(text.substr(end));
+  if (rest.empty()) return text;
+  return cat(before == std::string::npos ? "" : text.substr(0, before + 1), " ", rest);
+}
+
 Library load(const std::vector<std::string>& names, const char* source) {
   Library out;
   for (const std::string& name : names) check_magic(name);
@@ -120,7 +143,7 @@ std::string reason(const Library& library, OrtStatus* status) {
   library.api->ReleaseStatus(status);
   const std::string prefix = "Exception during initialization: ";
   const std::size_t at = text.rfind(prefix);
-  return one_line(at == std::string::npos ? text : text.substr(at + prefix.size()));
+  return one_line(without_place(at == std::string::npos ? text : text.substr(at + prefix.size())));
 }
 
 }  // namespace sg::ort
