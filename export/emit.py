@@ -35,8 +35,8 @@ def to_proto(
                 offset,
                 length,
                 kept[value].dtype,
-                shape=kept[value].shape,
-                name=value.name,  # type: ignore[arg-type]
+                shape=kept[value].shape,  # type: ignore[arg-type]
+                name=value.name,
             )
     model.metadata_props[METADATA_KEY] = manifest
     try:

@@ -99,7 +99,7 @@ def signature(
     axis: int | str = rows or BATCH_AXIS
     noise_shape = sampler.scheduler.noise_shape(shape[1:])
     uniform = sampler.scheduler.noise_kind == "uniform"
-    span = {"minimum": 0.0, "maximum": 1.0} if uniform else {}
+    span: dict[str, float | None] = {"minimum": 0.0, "maximum": 1.0} if uniform else {}
     text = "uniform in [0, 1): the first step's draw" if uniform else "unit normal; scaled in the graph"
     inputs = [Tensor("noise", "float32", (axis, *noise_shape), "noise", text, **span)]
     slices = sampler.profile.noise_slices
@@ -115,8 +115,8 @@ def signature(
             text = "classifier-free guidance scale; 1 is the conditional prediction alone"
             inputs.append(Tensor(SCALE, "float32", (), "guidance_scale", text, default=sampler.spec.guidance_scale))
         else:
-            own = name.removeprefix(NEGATIVE)
-            inputs.append(_condition(name, own, "negative", examples[own], sampler.spec.condition(own), axis))
+            twin = name.removeprefix(NEGATIVE)
+            inputs.append(_condition(name, twin, "negative", examples[twin], sampler.spec.condition(twin), axis))
     output = Tensor("sample", sampler.scheduler.sample_dtype, (axis, *shape[1:]), "sample", "the sample")
     return Signature(rows, shape[1:], examples, guided, tuple(inputs), output)
 

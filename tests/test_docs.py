@@ -94,7 +94,7 @@ def test_the_parser_refuses_what_the_command_line_refuses() -> None:
     assert not refused(["export", "--scheduler", "ddim", "--steps", "25"])
     assert refused(["export", "--step", "25"])
     assert refused(["run"])
-    assert refused(["export", "--steps", "many"])
+    assert refused(["run", "x.onnx", "--sed", "0"])
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -1,4 +1,4 @@
-"""Judge the digits model: `python -m samplegraph.models.digits.evaluate [--seeds 5] [--samplers ddim-25 ...]`.
+"""Judge the digits model: `python -m samplegraph.models.digits.evaluate [--seeds 5] [--samplers all]`.
 
 100 samples, ten of each digit, are judged on three counts: does a classifier trained on the real digits read the
 digit that was asked for, do the samples of one digit differ as much as people's do, and is none a copy of a training
@@ -16,9 +16,9 @@ import torch
 from torch import Tensor
 
 from samplegraph.models.digits import data, digits
+from samplegraph.models.digits.targets import GUIDANCE_SCALE
 from samplegraph.models.digits.unet import NULL_CLASS, DigitsUNet
 
-GUIDANCE_SCALE = 2.0
 MIN_ACCURACY, MIN_DIVERSITY, MIN_DISTANCE = 0.95, 0.60, 0.02
 
 # name -> diffusers class, steps, options; "ddim-25" is the one that the bars are set for
@@ -89,7 +89,9 @@ def hundred_labels() -> Tensor:
 
 
 @torch.no_grad()
-def sample(model: DigitsUNet, labels: Tensor, sampler: str = "ddim-25", seed: int = 0) -> Tensor:
+def sample(
+    model: DigitsUNet, labels: Tensor, sampler: str = "ddim-25", seed: int = 0, scale: float = GUIDANCE_SCALE
+) -> Tensor:
     """Draw one image for each label: (B,) int64 -> (B, 1, 16, 16)."""
     import diffusers
 
@@ -104,7 +106,7 @@ def sample(model: DigitsUNet, labels: Tensor, sampler: str = "ddim-25", seed: in
         scaled = scheduler.scale_model_input(x, t)
         rows = torch.full((len(both),), float(t))
         unconditional, conditional = model(torch.cat([scaled, scaled]), rows, both).chunk(2)
-        eps = unconditional + GUIDANCE_SCALE * (conditional - unconditional)
+        eps = unconditional + scale * (conditional - unconditional)
         x = scheduler.step(eps, t, x, **draws).prev_sample
     return x
 
@@ -113,6 +115,7 @@ def main() -> None:
     """Print one line per sampler and seed."""
     parser = argparse.ArgumentParser(description="Judge the built-in digits model.")
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--guidance-scale", type=float, default=GUIDANCE_SCALE)
     parser.add_argument("--samplers", nargs="+", default=["ddim-25"], choices=[*SAMPLERS, "all"])
     arguments = parser.parse_args()
     model, labels = digits(), hundred_labels()
@@ -120,7 +123,7 @@ def main() -> None:
     print(f"{'sampler':24} seed  accuracy  diversity least, mean  distance  verdict")
     for name in names:
         for seed in range(arguments.seeds):
-            q = judge(sample(model, labels, name, seed), labels)
+            q = judge(sample(model, labels, name, seed, arguments.guidance_scale), labels)
             spread = f"{min(q.diversity):.2f}, {sum(q.diversity) / 10:.2f}"
             verdict = "pass" if q.passes else "FAIL"
             print(f"{name:24} {seed:4}  {q.accuracy:8.2f}  {spread:>21}  {q.distance:8.3f}  {verdict}")

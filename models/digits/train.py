@@ -34,12 +34,12 @@ def learning_rate(peak: float, step: int, progress: float) -> float:
     return peak * min(1.0, (step + 1) / WARMUP) * 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
 
 
-def save(model: DigitsUNet, path: Path, metadata: dict[str, str]) -> None:
+def save(model: DigitsUNet, path: Path, recipe: str) -> None:
     """Write the weights to a temporary name, then rename: a killed run leaves the previous file intact."""
     from safetensors.torch import save_file
 
     partial = path.with_name(path.name + ".partial")
-    save_file({name: tensor.contiguous() for name, tensor in model.state_dict().items()}, partial, metadata)
+    save_file({name: tensor.contiguous() for name, tensor in model.state_dict().items()}, partial, {"recipe": recipe})
     os.replace(partial, path)
 
 
@@ -86,7 +86,7 @@ class Trainer:
         for average, parameter in zip(self.average.parameters(), self.model.parameters(), strict=True):
             average.lerp_(parameter.detach(), 1 - decay)
         self.step += 1
-        return float(loss)
+        return float(loss.detach())
 
 
 def train(seed: int, steps: int, minutes: float, output: Path, bf16: bool) -> None:
@@ -107,8 +107,8 @@ def train(seed: int, steps: int, minutes: float, output: Path, bf16: bool) -> No
         if (step + 1) % 250 == 0:
             mean = sum(losses[-250:]) / 250
             print(f"step {step + 1}  loss {mean:.4f}  {time.monotonic() - start:.0f} s", flush=True)
-            save(trainer.average, output, {"seed": str(seed), "steps": str(step + 1)})
-    save(trainer.average, output, {"seed": str(seed), "steps": str(len(losses))})
+            save(trainer.average, output, f"seed {seed}, {step + 1} of {steps} steps")
+    save(trainer.average, output, f"seed {seed}, {len(losses)} of {steps} steps")
 
 
 def main() -> None:

@@ -103,8 +103,8 @@ class TorchGenerator:
         return values.astype(kind, copy=False).reshape(count, *dims)
 
     def uniforms(self, count: int, shape: Sequence[int]) -> Float32s:
-        """``count`` successive ``torch.rand(shape, generator=self)``, ``(count, *shape)`` float32: the low 24 bits of one
-        word per element, times 2^-24.
+        """``count`` successive ``torch.rand(shape, generator=self)``, ``(count, *shape)`` float32: the low 24 bits of
+        one word per element, times 2^-24.
 
         Raises:
             NoiseError: as in `normal`.

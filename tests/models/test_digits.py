@@ -94,15 +94,14 @@ def test_predicts_the_noise(model: DigitsUNet) -> None:
 
 
 def test_guidance_stays_in_range(model: DigitsUNet) -> None:
+    """Samplers that clip x0 and keep eps need it; an ordinary model overshoots by 0.16 to 0.2 (root mean square)."""
     batch = Source(seed=0).draw(256)
-    target = in_range_target(model, batch)
     with torch.no_grad():
         u = model(batch.x, batch.t, torch.full_like(batch.labels, NULL_CLASS))
         c = model(batch.x, batch.t, batch.labels)
-    for eps, limit in ((target, 1e-3), (c, 0.1)):
+    for eps, limit in ((in_range_target(model, batch), 0.03), (c, 0.06)):
         x0 = (batch.x - batch.sigma * (u + 2 * (eps - u))) / batch.alpha
-        overshoot = (x0.abs() - 1).clamp(min=0)
-        assert overshoot.square().mean().sqrt() < limit + 0.05
+        assert (x0.abs() - 1).clamp(min=0).square().mean().sqrt() < limit
 
 
 def test_enlarging_is_undone_by_block_means(real: tuple[torch.Tensor, torch.Tensor]) -> None:
@@ -121,8 +120,16 @@ def test_augmentation_keeps_digits_readable(real: tuple[torch.Tensor, torch.Tens
     assert verdict.distance > 0.02
 
 
-@pytest.mark.parametrize("seed", [0, 1, 2])
-@pytest.mark.parametrize("sampler", ["ddim-25", "ddim-25-noclip", "dpm_multistep-10"])
+@pytest.mark.parametrize(
+    ("sampler", "seed"),
+    [
+        ("ddim-25", 0),
+        ("dpm_multistep-10", 1),
+        pytest.param("ddim-25", 2, marks=pytest.mark.slow),
+        pytest.param("ddim-25-noclip", 3, marks=pytest.mark.slow),
+        pytest.param("ddpm-50", 4, marks=pytest.mark.slow),
+    ],
+)
 def test_samples_meet_the_quality_bar(model: DigitsUNet, sampler: str, seed: int) -> None:
     pytest.importorskip("diffusers")
     labels = quality.hundred_labels()
@@ -130,8 +137,14 @@ def test_samples_meet_the_quality_bar(model: DigitsUNet, sampler: str, seed: int
     assert verdict.passes, verdict
 
 
-@pytest.mark.parametrize("seed", [0, 1, 2])
-@pytest.mark.parametrize("name", ["ddim", "euler", "dpm_multistep"])
+@pytest.mark.parametrize(
+    ("name", "seed"),
+    [
+        ("ddim", 0),
+        pytest.param("euler", 1, marks=pytest.mark.slow),
+        pytest.param("dpm_multistep", 2, marks=pytest.mark.slow),
+    ],
+)
 def test_our_own_samplers_meet_the_quality_bar(model: DigitsUNet, name: str, seed: int) -> None:
     labels = quality.hundred_labels()
     noise = torch.randn(100, 1, 16, 16, generator=torch.Generator().manual_seed(100 + seed))
