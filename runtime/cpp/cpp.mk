@@ -9,10 +9,10 @@ test-cpp: $(TEST_READY) ## the C++ unit tests and the comparison of both runtime
 	$(BIN)/python -m pytest tests/cpp $(PYTEST_ARGS)
 
 test-cpp-san: $(TEST_READY) ## the C++ tests under sanitizers, and fuzzing
-	$(BIN)/python runtime/cpp/sanitize.py
+	$(BIN)/python tests/cpp/sanitize.py
 
 test-cpp-arm: $(TEST_READY) ## cross-build the C++ runtime for 64-bit ARM, and run its tests under qemu
-	$(BIN)/python runtime/cpp/cross.py
+	$(BIN)/python tests/cpp/cross.py
 
 bench-cpp: $(TEST_READY) build/digits-ddim-25.onnx ## what a call costs beyond the engine
 	folder=$$($(BIN)/python runtime/cpp/build.py test --target samplegraph-overhead); \

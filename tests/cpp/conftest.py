@@ -14,7 +14,6 @@ from types import ModuleType
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
@@ -29,6 +28,7 @@ def _module(name: str, path: Path) -> ModuleType:
 
 
 binding = _module("binding", Path(__file__).with_name("binding.py"))
+cpp_build = _module("cpp_build", Path(__file__).with_name("cpp_build.py"))
 _module("graphs", Path(__file__).with_name("graphs.py"))
 
 
@@ -37,8 +37,7 @@ def built() -> Path:
     """The build folder of the preset ``test``."""
     if shutil.which("c++") is None and "CXX" not in os.environ:
         pytest.skip("no C++ compiler")
-    build = _module("cpp_build", ROOT / "runtime" / "cpp" / "build.py")
-    folder: Path = build.build("test")
+    folder: Path = cpp_build.build.build("test")
     return folder
 
 

@@ -15,12 +15,12 @@ import zipfile
 from pathlib import Path
 
 import numpy as np
-
-import build
+from cpp_build import ROOT, build
 
 TESTS = ("test_text", "test_noise", "test_manifest", "test_engine", "test_memory", "test_cli")
 #: Newer ones end in a segmentation fault under qemu, in their look at the host's processor.
 ONNXRUNTIME = "1.26.0"
+ARM = (183).to_bytes(2, "little")  # e_machine of an ELF file
 TAGS = ("manylinux_2_27_aarch64", "manylinux_2_28_aarch64", "manylinux_2_34_aarch64")
 
 
@@ -85,14 +85,13 @@ def compare(folder: Path, run: list[str], graph: Path) -> float:
 
 def main() -> int:
     folder, system = compile_it()
-    print(
-        subprocess.run(
-            ["file", "-b", folder / "cli" / "samplegraph-run"], capture_output=True, text=True
-        ).stdout.strip()
-    )
+    program = (folder / "cli" / "samplegraph-run").read_bytes()
+    if program[:4] != b"\x7fELF" or program[18:20] != ARM:
+        raise SystemExit("error: the cross compiler made no program for 64-bit ARM")
+    print("  built for 64-bit ARM")
     run = emulator(system)
     if run is None:
-        print("  built; not run, since there is no qemu")
+        print("  not run: there is no qemu")
         return 0
     for name in TESTS:
         done = subprocess.run([*run, str(folder / "tests" / name)], capture_output=True, text=True, check=False)
@@ -101,7 +100,7 @@ def main() -> int:
             raise SystemExit(f"{done.stdout[-5000:]}{done.stderr[-2000:]}\nerror: {name} failed under qemu")
     graph = Path(sys.argv[1]) if len(sys.argv) > 1 else build.BUILD / "graphs" / "toy-4.onnx"
     if not graph.is_file():
-        graphs = Path(__file__).resolve().parents[2] / "tests" / "cpp" / "graphs.py"
+        graphs = ROOT / "tests" / "cpp" / "graphs.py"
         subprocess.run([sys.executable, str(graphs), str(graph.parent)], check=True)
     difference = compare(folder, run, graph)
     print(f"  {graph.name}: largest relative difference from this machine {difference:.1e}")

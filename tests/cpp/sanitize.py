@@ -18,9 +18,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-import build
+from cpp_build import ROOT, build
 
-ROOT = Path(__file__).resolve().parents[2]
 CHECKS = ("asan", "tsan", "mutate", "fuzz")
 SANITIZERS = {
     "ASAN_OPTIONS": "detect_leaks=1:strict_string_checks=1:detect_stack_use_after_return=1:allocator_may_return_null=1",
