@@ -114,7 +114,7 @@ def run_graph(path: Path, inputs: dict[str, torch.Tensor], outputs: Sequence[str
     options.log_severity_level = 4
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
-        session = ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        session = ort.InferenceSession(path, options, providers=["CPUExecutionProvider"], enable_fallback=0)
         result: list[np.ndarray] = session.run(list(outputs), {k: v.numpy() for k, v in inputs.items()})
     except Exception as error:
         raise ExportError(f"ONNX Runtime refuses {path.name}: {str(error).splitlines()[0]}") from error

@@ -14,12 +14,14 @@ DEMO_MODELS: Mapping[str, str] = {"vq_diffusion": "tokens"}
 DEFAULT = "digits"
 
 
-def demo_source(name: str) -> str:
-    """The built-in model that scheduler ``name`` is shown with.
+def demo_source(name: str | None = None) -> str:
+    """The built-in model that scheduler ``name`` is shown with, or the default one.
 
     Raises:
         OptionError: no such scheduler.
     """
+    if name is None:
+        return DEFAULT
     scheduler_class(name)
     return DEMO_MODELS.get(name, DEFAULT)
 

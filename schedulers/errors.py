@@ -38,7 +38,10 @@ def in_range(name: str, value: object, low: float, high: float) -> float:
     """
     if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
         raise OptionError(f"{name}={value!r} is not allowed; give a number from {low:g} to {high:g}")
-    return float(value)
+    try:
+        return float(value)
+    except OverflowError as error:
+        raise OptionError(f"{name} is a number of {len(str(value))} digits; give one from {low:g} to {high:g}") from error
 
 
 def flag(name: str, value: object) -> bool:

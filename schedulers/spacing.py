@@ -81,7 +81,7 @@ def numbers(name: str, values: Sequence[float]) -> Array:
     """
     try:
         table = np.asarray(values, dtype=np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         table = np.empty(0)
     if table.ndim != 1 or not len(table) or not np.isfinite(table).all():
         raise OptionError(f"{name}={values!r} is not allowed; give a list of finite numbers")

@@ -59,6 +59,10 @@ class VQDiffusion(Scheduler):
         classes = whole("num_vec_classes", num_vec_classes, 2)
         assert grid.schedule is not None
         last = whole("num_train_timesteps", grid.schedule.num_train_timesteps, 2)
+        for key, value in (("alpha_cum_start", alpha_cum_start), ("alpha_cum_end", alpha_cum_end)):
+            in_range(key, value, 0.0, 1.0)
+        for key, value in (("gamma_cum_start", gamma_cum_start), ("gamma_cum_end", gamma_cum_end)):
+            in_range(key, value, 0.0, 1.0)
         ends = (alpha_cum_start, alpha_cum_end), (gamma_cum_start, gamma_cum_end)
         tables = TokenTables.of(classes, last, *ends)
         visited = grid.timesteps.astype(int)

@@ -80,7 +80,7 @@ def export(
     with phase_bars() as progress:
 
         def work() -> Program:
-            network = load_model(model or (demo_source(scheduler) if scheduler else "digits"))
+            network = load_model(demo_source(scheduler) if model is None else model)
             made = make_scheduler(scheduler, scheduler_config, count, options, network)
             sampler = Sampler(network, made, scale)
             shape = (1, *_ints("sample_shape", sample_shape)) if sample_shape else None

@@ -116,6 +116,7 @@ def test_damaged_safetensors(first: int, zygote: Zygote, tmp_path: Path, monkeyp
         blemish = outcome.blemish()
         if blemish is None and outcome.code and (tmp_path / "build").exists():
             blemish = "left files behind"
+        shutil.rmtree(tmp_path / "build", ignore_errors=True)
         if blemish is not None:
             wrong.append(f"seed {seed}: {blemish}")
     assert wrong == []

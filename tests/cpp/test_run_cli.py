@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import resource
 import signal
 import subprocess
 import time
@@ -198,6 +199,26 @@ def test_no_library_at_all(toy: Toy, run_cli: Run) -> None:
     assert "the loader's path" in done.stderr
     assert "libonnxruntime.so" in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(("batch", "samples"), [("batch", 20_000_000), (1, 20_000_000)])
+def test_out_of_memory(
+    toy: Toy, built: Path, onnxruntime: Path, tmp_path: Path, batch: int | str, samples: int
+) -> None:
+    limit = 2_000_000_000
+    command = [built / "cli" / "samplegraph-run", toy(batch=batch), "--set", "class_labels=1", "--threads", "1"]
+    command += ["--samples", str(samples), "--output", tmp_path / "x.npy", "--onnxruntime", onnxruntime]
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        check=False,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (limit, limit)),
+    )
+    assert done.returncode == 2
+    assert "memory" in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert not (tmp_path / "x.npy").exists()
 
 
 def test_ctrl_c(built: Path, onnxruntime: Path, tmp_path: Path) -> None:

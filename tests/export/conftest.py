@@ -11,6 +11,8 @@ from torch import nn
 
 from samplegraph.export import Captures, compiler
 from samplegraph.models import load
+from samplegraph.models.tokens import tokens
+from samplegraph.schedulers import scheduler_class
 
 
 @pytest.fixture(scope="session")
@@ -21,7 +23,13 @@ def captures() -> Captures:
 @pytest.fixture(scope="session")
 def denoisers() -> dict[str, nn.Module]:
     made = {"tiny": TinyUNet(), "tinydit": TinyDiT(), "attention": CrossAttention(), "signal": Unconditional()}
-    return {name: seeded(model) for name, model in made.items()}
+    return {name: seeded(model) for name, model in made.items()} | {"tokens": tokens()}
+
+
+@pytest.fixture(scope="session")
+def denoiser_of(denoisers: dict[str, nn.Module]) -> Callable[[str], nn.Module]:
+    """A small denoiser for a scheduler of that name; it takes ``class_labels``."""
+    return lambda name: denoisers["tokens" if scheduler_class(name).sample_dtype == "int64" else "tiny"]
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -42,9 +43,14 @@ def check_graph(path: Path, tensors: list[torch.Tensor]) -> onnx.ModelProto:
 @pytest.mark.parametrize("guidance", GUIDANCE)
 @pytest.mark.parametrize("name", names())
 def test_graph_equals_eager(
-    name: str, guidance: str, batch: int, captures: Captures, denoisers: dict[str, nn.Module], tmp_path: Path
+    name: str,
+    guidance: str,
+    batch: int,
+    captures: Captures,
+    denoiser_of: Callable[[str], nn.Module],
+    tmp_path: Path,
 ) -> None:
-    model = denoisers["tiny"]
+    model = denoiser_of(name)
     sampler = Sampler(model, create(name, 8), GUIDANCE[guidance])
     program = compile(sampler, batch=batch, conditions={"class_labels": list(range(batch))}, captures=captures)
     path = program.save(tmp_path / "x.onnx")

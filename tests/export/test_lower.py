@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -20,9 +21,9 @@ from samplegraph.schedulers.registry import option_defaults
 
 @pytest.mark.parametrize("name", names())
 def test_lowered_equals_traced(
-    name: str, captures: Captures, denoisers: dict[str, nn.Module], monkeypatch: pytest.MonkeyPatch
+    name: str, captures: Captures, denoiser_of: Callable[[str], nn.Module], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sampler = Sampler(denoisers["tiny"], create(name, 4))
+    sampler = Sampler(denoiser_of(name), create(name, 4))
     lowered = compile(sampler, batch=2, captures=captures).verify()
 
     def refuse(*_: object) -> None:

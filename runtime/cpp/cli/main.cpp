@@ -86,7 +86,7 @@ int run(const cli::Arguments& arguments) {
   if (!output.empty()) cli::check_output(output);
   samplegraph::Options options;
   options.onnxruntime = arguments.onnxruntime;
-  options.providers = arguments.providers;
+  options.providers.assign(arguments.providers.begin(), arguments.providers.end());
   options.threads = arguments.threads;
   options.affinity = arguments.affinity;
   const double start = now();

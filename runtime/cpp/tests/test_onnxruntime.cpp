@@ -206,6 +206,9 @@ TEST_F(OnnxRuntime, LibrariesAndOptionsThatAreRefused) {
   options.providers = nullptr;
   refused(SG_BAD_ARGUMENT, options, "providers is a null pointer");
   options = SG_OPTIONS_INIT;
+  samplegraph::Options with_providers;
+  with_providers.providers = {"cpu", samplegraph::Provider("cudo", {{"device_id", "1"}})};
+  EXPECT_THROW(Engine(folder_ + "toy-1.onnx", with_providers), samplegraph::Error);
   options.affinity = "nonsense";
   EXPECT_NE(open_status(folder_ + "toy-1.onnx", &options), SG_OK);
   options = SG_OPTIONS_INIT;

@@ -231,10 +231,19 @@ class Request {
   std::exception_ptr thrown_;
 };
 
+/** An execution provider with its options: Provider{"cuda", {{"device_id", "1"}}}, or just its name. */
+struct Provider {
+  Provider(const char* provider) : name(provider) {}
+  Provider(std::string provider, std::vector<std::pair<std::string, std::string>> settings = {})
+      : name(std::move(provider)), options(std::move(settings)) {}
+  std::string name;
+  std::vector<std::pair<std::string, std::string>> options;
+};
+
 /** How an engine is loaded; see sg_options. */
 struct Options {
   std::string onnxruntime;
-  std::vector<std::string> providers;
+  std::vector<Provider> providers;
   int threads = 0;
   int inter_op_threads = 0;
   std::string affinity;
@@ -245,8 +254,16 @@ struct Options {
 class Engine {
  public:
   explicit Engine(const std::string& path, const Options& options = {}) {
+    std::deque<std::vector<const char*>> pointers;
     std::vector<sg_provider> providers;
-    for (const std::string& name : options.providers) providers.push_back({name.c_str(), nullptr, nullptr, 0});
+    for (const Provider& each : options.providers) {
+      std::vector<const char*>&keys = pointers.emplace_back(), &values = pointers.emplace_back();
+      for (const auto& [key, value] : each.options) {
+        keys.push_back(key.c_str());
+        values.push_back(value.c_str());
+      }
+      providers.push_back({each.name.c_str(), keys.data(), values.data(), keys.size()});
+    }
     sg_options fields = SG_OPTIONS_INIT;
     fields.onnxruntime = options.onnxruntime.empty() ? nullptr : options.onnxruntime.c_str();
     fields.providers = providers.data();
