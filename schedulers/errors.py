@@ -41,7 +41,7 @@ def in_range(name: str, value: object, low: float, high: float) -> float:
     try:
         return float(value)
     except OverflowError as error:
-        raise OptionError(f"{name} is a number of {len(str(value))} digits; give one from {low:g} to {high:g}") from error
+        raise OptionError(f"{name} has {len(str(value))} digits; give a number from {low:g} to {high:g}") from error
 
 
 def flag(name: str, value: object) -> bool:

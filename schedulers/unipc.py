@@ -63,7 +63,9 @@ class UniPC(Scheduler):
         self.predict_x0 = flag("predict_x0", predict_x0)
         one_of("solver_type", solver_type, ("bh1", "bh2"))
         if not isinstance(disable_corrector, Sequence) or isinstance(disable_corrector, str):
-            raise OptionError(f"disable_corrector={disable_corrector!r} is not allowed; give a list of steps, such as [0, 1]")
+            raise OptionError(
+                f"disable_corrector={disable_corrector!r} is not allowed; give a list of steps, such as [0, 1]"
+            )
         self.uncorrected = frozenset(whole("disable_corrector", i, 0) for i in disable_corrector)
         self.order = solver_order + (not self.uncorrected.issuperset(range(self.steps - 1)))
         descending = flag("lower_order_final", lower_order_final)
