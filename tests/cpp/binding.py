@@ -189,23 +189,25 @@ def draw(
     slices: int,
     rng: str = "torch",
     dtype: npt.DTypeLike = np.float32,
+    noise_kind: str = "normal",
 ) -> tuple[Array, Array]:
     """``samplegraph.runtime.noise.draw`` on the C library."""
     seeds = [seed] if isinstance(seed, int) else list(seed)
     noise = np.empty((samples, *sample_shape), dtype)
     steps = np.empty((slices, samples, *sample_shape), dtype)
-    status = library.sg_draw_noise(
-        ("torch", "philox").index(rng),
+    batch = (
         1 if isinstance(seed, int) else 2,
         (c.c_uint64 * len(seeds))(*seeds),
         c.c_int64(samples),
         (c.c_int64 * len(sample_shape))(*sample_shape),
         c.c_size_t(len(sample_shape)),
         c.c_int64(slices),
-        DTYPES[noise.dtype.name],
-        c.c_void_p(noise.ctypes.data),
-        c.c_void_p(steps.ctypes.data),
     )
+    out = c.c_void_p(noise.ctypes.data), c.c_void_p(steps.ctypes.data)
+    if noise_kind == "uniform":
+        status = library.sg_draw_uniform(*batch, *out)
+    else:
+        status = library.sg_draw_noise(("torch", "philox").index(rng), *batch, DTYPES[noise.dtype.name], *out)
     if status:
         raise SamplegraphError(status, library.sg_last_error().decode())
     return noise, steps

@@ -44,6 +44,17 @@ def test_any_draw(
     assert same(library, seed, rng, samples=count, sample_shape=shape, slices=slices, dtype=dtype)
 
 
+@settings(max_examples=50, deadline=None)
+@given(
+    seed=st.one_of(SEED, st.lists(SEED, min_size=1, max_size=4)),
+    shape=st.lists(st.integers(1, 9), min_size=1, max_size=4),
+    slices=st.integers(0, 3),
+)
+def test_any_uniform_draw(library: ctypes.CDLL, seed: int | list[int], shape: list[int], slices: int) -> None:
+    count = len(seed) if isinstance(seed, list) else 2
+    assert same(library, seed, "torch", samples=count, sample_shape=shape, slices=slices, noise_kind="uniform")
+
+
 @pytest.mark.parametrize("rng", ["torch", "philox"])
 @pytest.mark.parametrize("shape", [(4, 64, 64), (3, 127, 61)])
 def test_large_draws(library: ctypes.CDLL, rng: Rng, shape: tuple[int, ...]) -> None:

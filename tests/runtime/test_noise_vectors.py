@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 FOLDER = Path(__file__).parents[1] / "vectors"
-NAMES = ["noise_draw.txt", "noise_math.txt", "noise_philox.txt", "noise_torch.txt"]
+NAMES = ["noise_draw.txt", "noise_math.txt", "noise_philox.txt", "noise_torch.txt", "noise_uniform.txt"]
 
 
 @pytest.fixture(scope="module")

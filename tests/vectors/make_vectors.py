@@ -137,6 +137,16 @@ def draw_records() -> Iterator[Record]:
                     yield rng, seeds, samples, size, slices, kind, crc(noise), crc(steps)
 
 
+def uniform_records() -> Iterator[Record]:
+    """Batches of uniforms, as programs over tokens are fed."""
+    sources: list[tuple[int | list[int], int]] = [(seed, 2) for seed in SEEDS] + [([9, 3, 2**40], 3)]
+    for seed, samples in sources:
+        for shape, slices in (((1,), 0), ((7,), 2), ((9, 16), 1), ((3, 5, 5), 3)):
+            noise, steps = draw(seed, samples=samples, sample_shape=shape, slices=slices, noise_kind="uniform")
+            seeds = f"one:{seed}" if isinstance(seed, int) else "each:" + ",".join(map(str, seed))
+            yield seeds, samples, "x".join(map(str, shape)), slices, crc(steps), crc(noise), *bits(noise)
+
+
 def contents() -> dict[str, str]:
     """File name -> text."""
     files = {
@@ -155,6 +165,10 @@ def contents() -> dict[str, str]:
         "noise_draw.txt": (
             "RNG one:SEED|each:SEED,SEED,... SAMPLES SHAPE SLICES TYPE CRC_OF_NOISE CRC_OF_STEP_NOISE",
             draw_records(),
+        ),
+        "noise_uniform.txt": (
+            "one:SEED|each:SEED,SEED,... SAMPLES SHAPE SLICES CRC_OF_STEP_NOISE CRC_OF_NOISE BITS_OF_NOISE..., all f32",
+            uniform_records(),
         ),
     }
     return {

@@ -51,7 +51,8 @@ std::string describe(const sg_manifest* manifest) {
   line(out, "batch", info.batch < 0 ? "any" : std::to_string(info.batch));
   const std::string scale = std::isnan(info.guidance_scale) ? "" : ", scale " + number(info.guidance_scale);
   line(out, "guidance", info.guidance_mode + scale);
-  line(out, "noise slices", std::to_string(info.slices));
+  line(out, "noise", std::string(info.noise_kind == SG_UNIFORM ? "uniform in [0, 1)" : "unit normal") + ", " +
+                         std::to_string(info.slices) + " slices of step_noise");
   line(out, "weights", info.weights_file != nullptr ? info.weights_file : "embedded");
   const auto list = [&](const char* title, std::size_t count, auto&& get) {
     out << title << "\n";

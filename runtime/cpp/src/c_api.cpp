@@ -124,6 +124,7 @@ sg_status sg_manifest_info(const sg_manifest* handle, sg_info* info) {
     out.weights_file = manifest.weights_file ? manifest.weights_file->c_str() : nullptr;
     out.input_count = manifest.inputs.size();
     out.output_count = manifest.outputs.size();
+    out.noise_kind = manifest.noise_kind;
     sg::fill_struct(info, out, "sg_info");
   });
 }

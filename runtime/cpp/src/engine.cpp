@@ -20,9 +20,9 @@ bool stopped(const sg_request& request) { return request.stop != nullptr && requ
   throw Failure(SG_CANCELLED, cat("cancelled after ", done, " of ", total, total == 1 ? " call" : " calls"));
 }
 
-/** Bytes of M samples, `copies` times, with elements of `width` bytes. */
-std::size_t checked_bytes(const Manifest& manifest, std::int64_t samples, std::size_t copies, std::size_t width) {
-  std::size_t bytes = static_cast<std::size_t>(manifest.sample_size()) * width;
+/** Bytes of M rows of `size` elements, `copies` times, with elements of `width` bytes. */
+std::size_t checked_bytes(std::int64_t size, std::int64_t samples, std::size_t copies, std::size_t width) {
+  std::size_t bytes = static_cast<std::size_t>(size) * width;
   if (__builtin_mul_overflow(bytes, static_cast<std::size_t>(samples), &bytes) ||
       __builtin_mul_overflow(bytes, copies, &bytes) || bytes > static_cast<std::size_t>(-1) / 2) {
     throw Failure(SG_BAD_ARGUMENT, cat("samples=", samples, " cannot be drawn (no memory holds it); give fewer"));
@@ -32,20 +32,26 @@ std::size_t checked_bytes(const Manifest& manifest, std::int64_t samples, std::s
 
 /** Bytes of the noise and step noise of M samples. */
 std::size_t noise_bytes(const Manifest& manifest, std::int64_t samples) {
-  return checked_bytes(manifest, samples, static_cast<std::size_t>(manifest.slices) + 1,
+  return checked_bytes(manifest.noise_size(), samples, static_cast<std::size_t>(manifest.slices) + 1,
                        manifest.input(SG_NOISE)->type().size);
 }
 
 std::size_t output_bytes(const Manifest& manifest, std::int64_t samples) {
-  return checked_bytes(manifest, samples, 1, manifest.outputs[0].type().size);
+  return checked_bytes(manifest.sample_size(), samples, 1, manifest.outputs[0].type().size);
 }
 
-void check_words(const sg_request& request, const Manifest& manifest, std::int64_t samples) {
+/** The generator that is asked for can draw this kind of noise, and as much of it. */
+void check_generator(const sg_request& request, const Manifest& manifest, std::int64_t samples) {
+  const bool philox = request.rng == SG_PHILOX;
+  if (manifest.noise_kind == SG_UNIFORM && (philox || manifest.input(SG_NOISE)->dtype != SG_FLOAT32)) {
+    throw Failure(SG_BAD_ARGUMENT, cat("rng=", in_quotes(philox ? "philox" : "torch"),
+                                       ": allowed is 'torch' and float32 for uniform noise; leave rng out"));
+  }
   const std::int64_t most = std::int64_t{1} << 32;
   const char* allowed = ": allowed is what fits a 32-bit word of the Philox counter; ";
-  if (request.rng != SG_PHILOX) return;
-  if (manifest.sample_size() > 4 * most) {
-    throw Failure(SG_BAD_ARGUMENT, cat("sample_shape=", manifest.sample_size(), allowed, "make the sample smaller"));
+  if (!philox) return;
+  if (manifest.noise_size() > 4 * most) {
+    throw Failure(SG_BAD_ARGUMENT, cat("sample_shape=", manifest.noise_size(), allowed, "make the sample smaller"));
   }
   if (samples > most) throw Failure(SG_BAD_ARGUMENT, cat("samples=", samples, allowed, "draw fewer samples"));
 }
@@ -105,7 +111,10 @@ std::int64_t Engine::count(const sg_request& request) const {
   Call call(manifest_);
   assemble(manifest_, request, call);
   output_bytes(manifest_, call.samples);
-  if (call.drawn) noise_bytes(manifest_, call.samples);
+  if (call.drawn) {
+    check_generator(request, manifest_, call.samples);
+    noise_bytes(manifest_, call.samples);
+  }
   return call.samples;
 }
 
@@ -113,7 +122,7 @@ std::int64_t Engine::count(const sg_request& request) const {
 void Engine::prepare(const sg_request& request, Context& context) const {
   assemble(manifest_, request, context.call);
   if (context.call.drawn) {
-    check_words(request, manifest_, context.call.samples);
+    check_generator(request, manifest_, context.call.samples);
     const std::size_t bytes = noise_bytes(manifest_, context.call.samples);
     try {
       context.noise.reserve(bytes);
@@ -130,11 +139,12 @@ void Engine::run(const sg_request& request, Context& context, void* output) {
   char* steps = nullptr;
   if (call.drawn) {
     const Tensor& tensor = *manifest_.input(SG_NOISE);
-    const auto samples = static_cast<std::size_t>(call.samples), size = static_cast<std::size_t>(manifest_.sample_size());
+    const auto samples = static_cast<std::size_t>(call.samples), size = static_cast<std::size_t>(manifest_.noise_size());
     const auto type = tensor.dtype == SG_FLOAT32 ? noise::Type::float32 : noise::Type::float16;
     const bool each = request.seed_kind == SG_SEED_EACH;
     steps = drawn + samples * size * tensor.type().size;
-    noise::draw({request.rng == SG_PHILOX, each, each ? request.seeds : &request.seed}, samples, size,
+    const bool uniform = manifest_.noise_kind == SG_UNIFORM;
+    noise::draw({request.rng == SG_PHILOX, each, each ? request.seeds : &request.seed, uniform}, samples, size,
                 static_cast<std::size_t>(manifest_.slices), {drawn, type}, {steps, type});
   }
   const std::int64_t batch = call.output_shape[0], total = (call.samples + batch - 1) / batch;

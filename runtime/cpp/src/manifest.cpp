@@ -4,6 +4,16 @@
 #include "text.hpp"
 
 namespace sg {
+namespace {
+
+/** Elements behind the row axis, which comes first. */
+std::int64_t row_size(const Tensor& tensor) {
+  std::int64_t size = 1;
+  for (std::size_t axis = 1; axis < tensor.shape.size(); ++axis) size *= tensor.shape[axis].size;
+  return size;
+}
+
+}  // namespace
 
 std::optional<std::size_t> Tensor::row_axis() const {
   if (shape.empty()) return std::nullopt;
@@ -33,10 +43,7 @@ const Tensor* Manifest::input(std::int32_t role) const {
   return nullptr;
 }
 
-std::int64_t Manifest::sample_size() const {
-  std::int64_t size = 1;
-  for (std::size_t axis = 1; axis < outputs[0].shape.size(); ++axis) size *= outputs[0].shape[axis].size;
-  return size;
-}
+std::int64_t Manifest::sample_size() const { return row_size(outputs[0]); }
+std::int64_t Manifest::noise_size() const { return row_size(*input(SG_NOISE)); }
 
 }  // namespace sg

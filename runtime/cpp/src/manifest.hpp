@@ -42,6 +42,7 @@ struct Manifest {
   std::string json;  // as in the file
   std::string name, layout, model, prediction_type, scheduler, guidance_mode;
   std::int64_t steps = 0, nfe = 0, slices = 0;
+  std::int32_t noise_kind = 0;  // sg_noise_kind
   double init_noise_sigma = 1;
   std::optional<double> guidance_scale;
   std::optional<std::string> weights_file;
@@ -51,8 +52,9 @@ struct Manifest {
   const Tensor* input(std::int32_t role) const;
   /** Rows per call, or -1 where any number goes. */
   std::int64_t batch() const { return outputs[0].shape[0].size; }
-  /** Elements of one sample. */
+  /** Elements of one sample, and of its noise: of tokens these differ. */
   std::int64_t sample_size() const;
+  std::int64_t noise_size() const;
 };
 
 /**

@@ -1,4 +1,5 @@
 /** The manifest's JSON: what is required, and what is said where it is not there. */
+#include <iterator>
 #include <set>
 #include <stdexcept>
 
@@ -11,7 +12,9 @@ namespace sg {
 namespace {
 
 constexpr std::int64_t kMaxElements = std::int64_t{1} << 48;  // of one input or output
-constexpr const char* kRoles[] = {"noise", "step_noise", "condition", "negative", "guidance_scale", "sample"};
+constexpr const char* kRoles[] = {"noise",  "step_noise", "condition", "negative",
+                                  "guidance_scale", "sample", "image", "mask"};  // in the order of sg_role
+constexpr const char* kNoiseKinds[] = {"normal", "uniform"};                 // in that of sg_noise_kind
 
 [[noreturn]] void damaged(const std::string& reason) { throw std::runtime_error(reason); }
 
@@ -51,8 +54,8 @@ Tensor tensor(const Json& data) {
   out.name = text(data, "name");
   const auto dtype = dtype_named(text(data, "dtype"));
   const std::string role = text(data, "role");
-  for (int i = 0; i < SG_OUTPUT; ++i) {
-    if (role == kRoles[i]) out.role = i + 1;
+  for (std::size_t i = 0; i < std::size(kRoles); ++i) {
+    if (role == kRoles[i]) out.role = static_cast<std::int32_t>(i) + SG_NOISE;
   }
   if (!dtype || out.role == 0) {
     damaged(cat("tensor ", in_quotes(out.name), " has dtype ", in_quotes(text(data, "dtype")), " and role ",
@@ -116,6 +119,16 @@ void check(const Manifest& manifest) {
   }
 }
 
+/** What the noise is; a manifest that does not say has normals. */
+std::int32_t noise_kind(const Json& noise) {
+  if (noise.find("kind") == nullptr) return SG_NORMAL;
+  const Json& kind = member(noise, "kind");
+  for (std::size_t i = 0; i < std::size(kNoiseKinds); ++i) {
+    if (kind.is(Json::Kind::text) && kind.text() == kNoiseKinds[i]) return static_cast<std::int32_t>(i);
+  }
+  damaged(cat("noise.kind is ", kind.shown()));
+}
+
 Manifest parse(const Json& data) {
   Manifest out;
   out.name = text(data, "name");
@@ -137,6 +150,7 @@ Manifest parse(const Json& data) {
   out.guidance_scale = number(guidance, "scale");
   const Json& noise = member(data, "noise");
   out.slices = whole(member(noise, "slices"), "noise.slices", 0);
+  out.noise_kind = noise_kind(noise);
   out.init_noise_sigma = number(noise, "init_noise_sigma").value_or(1.0);
   if (const Json& file = member(member(data, "weights"), "file"); !file.is(Json::Kind::null)) {
     out.weights_file = text(member(data, "weights"), "file");

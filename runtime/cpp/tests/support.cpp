@@ -64,6 +64,9 @@ class FakeBinding : public Binding {
   void run(StopSignal*) override {
     ++owner_.runs;
     if (owner_.on_run) owner_.on_run();
+    for (std::size_t i = 0; owner_.look && i < inputs_.size(); ++i) {
+      owner_.look(owner_.manifest_.inputs[i].name, inputs_[i].data());
+    }
     const auto find = [&](const std::string& name) -> const void* {
       for (std::size_t i = 0; i < inputs_.size(); ++i) {
         if (owner_.manifest_.inputs[i].name == name) return inputs_[i].data();

@@ -45,6 +45,7 @@ class FakeBackend : public Backend {
   const Manifest& manifest_;
   std::string providers_ = "fake", version_ = "0";
   std::function<void()> on_run;  // called in each run
+  std::function<void(const std::string&, const void*)> look;  // told each input of each run
   std::atomic<int> runs{0};
 };
 

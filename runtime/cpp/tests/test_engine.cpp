@@ -20,7 +20,8 @@ using test::Toy;
 
 /** An engine on the fake back end. */
 struct Fake {
-  explicit Fake(const Toy& toy = {}) : manifest(test::toy_manifest(toy)) {
+  explicit Fake(const Toy& toy = {}, void (*change)(Manifest&) = nullptr) : manifest(test::toy_manifest(toy)) {
+    if (change != nullptr) change(manifest);
     auto owned = std::make_unique<FakeBackend>(manifest);
     backend = owned.get();
     engine = std::make_unique<Engine>(manifest, std::move(owned));
@@ -67,6 +68,30 @@ TEST(Engine, OneSeedIsDrawnForTheWholeBatchAndThenSplit) {
       }
     }
   }
+}
+
+TEST(Engine, UniformNoiseOfAnotherShapeThanTheSample) {
+  Fake fake({"2", 1, "float32", ""}, [](Manifest& manifest) {
+    manifest.noise_kind = SG_UNIFORM;
+    for (Tensor& each : manifest.inputs) {
+      const auto front = each.shape.begin() + (each.role == SG_STEP_NOISE ? 2 : 1);
+      if (each.role == SG_NOISE || each.role == SG_STEP_NOISE) each.shape.insert(front, Axis{3, ""});
+    }
+  });
+  EXPECT_EQ(fake.manifest.noise_size(), 48);
+  EXPECT_EQ(fake.manifest.sample_size(), 16);
+  const std::uint64_t seed = 3;
+  std::vector<float> drawn(2 * 48), steps(2 * 48), seen;
+  noise::draw({false, false, &seed, true}, 2, 48, 1, {drawn.data(), noise::Type::float32}, {steps.data(), noise::Type::float32});
+  fake.backend->look = [&](const std::string& name, const void* data) {
+    if (name == "noise" || name == "step_noise") seen.insert(seen.end(), static_cast<const float*>(data), static_cast<const float*>(data) + 96);
+  };
+  Asked asked({1, 2}, seed);
+  fake.sample(*asked);
+  drawn.insert(drawn.end(), steps.begin(), steps.end());
+  EXPECT_EQ(seen, drawn);
+  (*asked).rng = SG_PHILOX;
+  EXPECT_EQ(fake.refused(*asked), "rng='philox': allowed is 'torch' and float32 for uniform noise; leave rng out");
 }
 
 TEST(Engine, ASampleOfASeedListDoesNotDependOnItsBatch) {

@@ -65,6 +65,30 @@ TEST(Manifest, ASymbolicAxisHasItsName) {
   EXPECT_EQ(manifest.inputs[1].range_text(), "0..10");
 }
 
+TEST(Manifest, RolesOfInpaintingAndKindsOfNoise) {
+  const std::string known = R"({"name": "image", "role": "image", "dtype": "float32", "shape": [1, 1, 4, 4]},
+    {"name": "mask", "role": "mask", "dtype": "float32", "shape": [1, 1, 4, 4], "minimum": 0, "maximum": 1},)";
+  const Manifest manifest = test::toy_manifest({"1", 0, "float32", known});
+  EXPECT_EQ(manifest.input(SG_IMAGE)->name, "image");
+  EXPECT_EQ(manifest.input(SG_MASK)->range_text(), "0..1");
+  EXPECT_EQ(manifest.outputs[0].role, SG_OUTPUT);
+  EXPECT_EQ(manifest.noise_kind, SG_NORMAL);
+  const auto with = [](const std::string& kind) { return replaced(toy_json(), "\"steps\": []", "\"steps\": [], \"kind\": " + kind); };
+  EXPECT_EQ(parse_manifest(with("\"normal\""), "x").noise_kind, SG_NORMAL);
+  const std::string path = write_temporary("uniform.onnx", onnx_bytes(kMetadataKey, with("\"uniform\"")));
+  sg_manifest* handle = nullptr;
+  ASSERT_EQ(sg_manifest_open(path.c_str(), &handle), SG_OK) << sg_last_error();
+  sg_info info = SG_INFO_INIT;
+  ASSERT_EQ(sg_manifest_info(handle, &info), SG_OK);
+  EXPECT_EQ(info.noise_kind, SG_UNIFORM);
+  sg_manifest_close(handle);
+  for (const char* kind : {"\"poisson\"", "3", "null"}) {
+    const std::string text = failure([&] { parse_manifest(with(kind), "x"); });
+    EXPECT_NE(text.find("x: the manifest is damaged (noise.kind is "), std::string::npos) << text;
+    EXPECT_NE(text.find("export the file again"), std::string::npos);
+  }
+}
+
 TEST(Manifest, TheSidecarStandsIn) {
   const std::string bare = write_temporary("bare.onnx", onnx_bytes("other", "value"));
   std::filesystem::remove(bare + ".json");

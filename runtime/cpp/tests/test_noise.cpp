@@ -119,28 +119,49 @@ TEST(Noise, Philox) {
   }
 }
 
-TEST(Noise, Batches) {
-  for (const Record& record : records("noise_draw.txt")) {
-    SCOPED_TRACE(record[0] + " " + record[1] + " " + record[3]);
-    std::vector<std::uint64_t> seeds;
-    std::istringstream list(record[1].substr(record[1].find(':') + 1));
+/** What a batch is made of, from the fields "one:7" or "each:7,8", "2", "1x4x4", "3". */
+struct Batch {
+  Batch(const std::string& source, const std::string& count, const std::string& axes, const std::string& draws)
+      : kind(source.rfind("each", 0) == 0 ? SG_SEED_EACH : SG_SEED_ONE), samples(std::stoul(count)), slices(std::stoul(draws)) {
+    std::istringstream list(source.substr(source.find(':') + 1)), sizes(axes);
     for (std::string each; std::getline(list, each, ',');) seeds.push_back(std::stoull(each));
-    std::vector<std::int64_t> shape;
-    std::size_t size = 1;
-    std::istringstream axes(record[3]);
-    for (std::string axis; std::getline(axes, axis, 'x');) {
+    for (std::string axis; std::getline(sizes, axis, 'x');) {
       shape.push_back(std::stoll(axis));
       size *= std::stoul(axis);
     }
-    const std::size_t samples = std::stoul(record[2]), slices = std::stoul(record[4]);
-    Drawn noise(record[5], samples * size), steps(record[5], slices * samples * size);
-    const bool each = record[1].rfind("each", 0) == 0;
-    ASSERT_EQ(sg_draw_noise(record[0] == "philox" ? SG_PHILOX : SG_TORCH, each ? SG_SEED_EACH : SG_SEED_ONE, seeds.data(),
-                            static_cast<std::int64_t>(samples), shape.data(), shape.size(), static_cast<std::int64_t>(slices),
-                            record[5] == "f32" ? SG_FLOAT32 : SG_FLOAT16, noise.bytes.data(), steps.bytes.data()),
+  }
+  sg_seed_kind kind;
+  std::size_t samples, slices, size = 1;
+  std::vector<std::uint64_t> seeds;
+  std::vector<std::int64_t> shape;
+};
+
+TEST(Noise, Batches) {
+  for (const Record& record : records("noise_draw.txt")) {
+    SCOPED_TRACE(record[0] + " " + record[1] + " " + record[3]);
+    const Batch batch(record[1], record[2], record[3], record[4]);
+    Drawn noise(record[5], batch.samples * batch.size), steps(record[5], batch.slices * batch.samples * batch.size);
+    ASSERT_EQ(sg_draw_noise(record[0] == "philox" ? SG_PHILOX : SG_TORCH, batch.kind, batch.seeds.data(),
+                            static_cast<std::int64_t>(batch.samples), batch.shape.data(), batch.shape.size(),
+                            static_cast<std::int64_t>(batch.slices), record[5] == "f32" ? SG_FLOAT32 : SG_FLOAT16,
+                            noise.bytes.data(), steps.bytes.data()),
               SG_OK);
     EXPECT_EQ(hex(crc32(noise.bytes), 8), record[6]);
     EXPECT_EQ(hex(crc32(steps.bytes), 8), record[7]);
+  }
+}
+
+TEST(Noise, Uniforms) {
+  for (const Record& record : records("noise_uniform.txt")) {
+    SCOPED_TRACE(record[0] + " " + record[2]);
+    const Batch batch(record[0], record[1], record[2], record[3]);
+    Drawn noise("f32", batch.samples * batch.size), steps("f32", batch.slices * batch.samples * batch.size);
+    ASSERT_EQ(sg_draw_uniform(batch.kind, batch.seeds.data(), static_cast<std::int64_t>(batch.samples),
+                              batch.shape.data(), batch.shape.size(), static_cast<std::int64_t>(batch.slices),
+                              reinterpret_cast<float*>(noise.bytes.data()), reinterpret_cast<float*>(steps.bytes.data())),
+              SG_OK);
+    EXPECT_EQ(hex(crc32(steps.bytes), 8), record[4]);
+    expect_values(noise, record, 5);
   }
 }
 
@@ -177,6 +198,10 @@ TEST(Noise, BadArguments) {
   refused("shape", sg_draw_noise(0, 1, &seed, 1, none, 1, 0, SG_FLOAT32, out, nullptr));
   refused("no axis", sg_draw_noise(0, 1, &seed, 1, shape, 0, 0, SG_FLOAT32, out, nullptr));
   refused("too large", sg_draw_noise(0, 1, &seed, 1, huge, 1, 0, SG_FLOAT32, out, nullptr));
+  refused("too large", sg_draw_noise(0, 1, &seed, 1, shape, 1, INT64_MAX, SG_FLOAT32, out, out));
+  refused("seed_kind=3", sg_draw_uniform(3, &seed, 1, shape, 1, 0, out, nullptr));
+  refused("null pointer", sg_draw_uniform(1, &seed, 1, shape, 1, 0, nullptr, nullptr));
+  refused("shape", sg_draw_uniform(1, &seed, 1, none, 1, 0, out, nullptr));
   refused("dtype=5", sg_draw_noise(0, 1, &seed, 1, shape, 1, 0, SG_INT64, out, nullptr));
 }
 

@@ -62,7 +62,13 @@ typedef enum sg_dtype {
   SG_BOOL               /**< one byte, 0 or 1 */
 } sg_dtype;
 
-typedef enum sg_role { SG_NOISE = 1, SG_STEP_NOISE, SG_CONDITION, SG_NEGATIVE, SG_GUIDANCE_SCALE, SG_OUTPUT } sg_role;
+/** SG_IMAGE, SG_MASK: what an inpainting scheduler keeps, and where; given like conditions. */
+typedef enum sg_role {
+  SG_NOISE = 1, SG_STEP_NOISE, SG_CONDITION, SG_NEGATIVE, SG_GUIDANCE_SCALE, SG_OUTPUT, SG_IMAGE, SG_MASK
+} sg_role;
+
+/** What noise and step_noise hold: standard normals, or, of tokens, numbers in [0, 1) (float32, SG_TORCH only). */
+typedef enum sg_noise_kind { SG_NORMAL = 0, SG_UNIFORM = 1 } sg_noise_kind;
 
 /** SG_TORCH: the bits of torch.randn on the CPU. SG_PHILOX: counter-based; a row depends on nothing but its seed. */
 typedef enum sg_rng { SG_TORCH = 0, SG_PHILOX = 1 } sg_rng;
@@ -96,8 +102,9 @@ typedef struct sg_info {
   double guidance_scale;        /**< baked or default scale; NaN: none */
   const char* weights_file;     /**< beside the graph; NULL: embedded */
   size_t input_count, output_count;
+  int32_t noise_kind, reserved; /**< sg_noise_kind; 0 */
 } sg_info;
-#define SG_INFO_INIT { sizeof(sg_info), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+#define SG_INFO_INIT { sizeof(sg_info), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
 
 typedef struct sg_tensor_info {
   size_t struct_size;
@@ -214,6 +221,9 @@ SG_API void sg_stop_reset(sg_stop* stop);
 SG_API sg_status sg_draw_noise(int32_t rng, int32_t seed_kind, const uint64_t* seeds, int64_t samples,
                                const int64_t* shape, size_t rank, int64_t slices, int32_t dtype,
                                void* noise, void* step_noise);
+/** The same of uniforms in [0, 1): the bits of torch.rand on the CPU, SG_FLOAT32. */
+SG_API sg_status sg_draw_uniform(int32_t seed_kind, const uint64_t* seeds, int64_t samples, const int64_t* shape,
+                                 size_t rank, int64_t slices, float* noise, float* step_noise);
 
 #ifdef __cplusplus
 }

@@ -4,6 +4,14 @@
 #include "noise/torch_generator.hpp"
 
 namespace sg::noise {
+namespace {
+
+/** One draw of torch: randn or rand. */
+void next(TorchGenerator& generator, const Source& source, const Sink& out, std::size_t count) {
+  source.uniform ? generator.uniform(out, count) : generator.normal(out, count);
+}
+
+}  // namespace
 
 void draw(const Source& source, std::size_t samples, std::size_t size, std::size_t slices, const Sink& noise,
           const Sink& steps) {
@@ -11,7 +19,7 @@ void draw(const Source& source, std::size_t samples, std::size_t size, std::size
   const auto slice = [&](std::size_t k) { return k == 0 ? noise : steps.from((k - 1) * whole); };
   if (!source.philox && !source.each) {
     TorchGenerator generator(source.seeds[0]);
-    for (std::size_t k = 0; k <= slices; ++k) generator.normal(slice(k), whole);
+    for (std::size_t k = 0; k <= slices; ++k) next(generator, source, slice(k), whole);
     return;
   }
   for (std::size_t row = 0; row < samples; ++row) {
@@ -24,7 +32,7 @@ void draw(const Source& source, std::size_t samples, std::size_t size, std::size
       continue;
     }
     TorchGenerator generator(seed);
-    for (std::size_t k = 0; k <= slices; ++k) generator.normal(slice(k).from(row * size), size);
+    for (std::size_t k = 0; k <= slices; ++k) next(generator, source, slice(k).from(row * size), size);
   }
 }
 

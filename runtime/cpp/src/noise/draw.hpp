@@ -13,6 +13,7 @@ struct Source {
   bool philox = false;
   bool each = false;
   const std::uint64_t* seeds = nullptr;
+  bool uniform = false;  // numbers in [0, 1), float32 and of torch only, in place of normals
 };
 
 /**

@@ -1,4 +1,4 @@
-/** Where normals go: float32 or float16 elements in memory. */
+/** Where random numbers go: float32 or float16 elements in memory. */
 #pragma once
 
 #include <cstddef>

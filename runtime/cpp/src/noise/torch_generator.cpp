@@ -24,6 +24,14 @@ void TorchGenerator::normal(const Sink& out, std::size_t count) {
   block(out, count - kBlock);
 }
 
+/** The low 24 bits of one word per element. */
+void TorchGenerator::uniform(const Sink& out, std::size_t count) {
+  for (std::size_t i = 0; i < count; ++i) {
+    const float value = static_cast<float>(word() & ((std::uint32_t{1} << 24) - 1)) * 0x1p-24f;
+    out.store(i, &value, 1);
+  }
+}
+
 /** Sixteen words give sixteen elements: word j and word j + 8 give elements j (cosine) and j + 8 (sine). */
 void TorchGenerator::block(const Sink& out, std::size_t at) {
   std::uint32_t words[kBlock];
