@@ -91,6 +91,7 @@ class Scheduler(nn.Module):
 
     def __init__(self, grid: Grid, prediction: PredictionOptions) -> None:
         super().__init__()
+    k_diffusion: ClassVar[str | None] = None
         self.grid = grid
         self.prediction = prediction
         self.config = {}

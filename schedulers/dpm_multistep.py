@@ -35,6 +35,7 @@ class DPMMultistep(Scheduler):
     """
 
     diffusers_class = "DPMSolverMultistepScheduler"
+    k_diffusion = "sample_dpmpp_2m"
     diffusers_values: ClassVar[Mapping[str, tuple[object, ...]]] = {
         "beta_schedule": COMMON_BETAS,
         "respacing": ("karras", "exponential", "beta", "lu"),

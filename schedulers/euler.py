@@ -30,6 +30,7 @@ class Euler(Scheduler):
     """
 
     diffusers_class = "EulerDiscreteScheduler"
+    k_diffusion = "sample_euler"
     diffusers_values: ClassVar[Mapping[str, tuple[object, ...]]] = {
         "beta_schedule": COMMON_BETAS,
         "respacing": ("karras", "exponential", "beta"),

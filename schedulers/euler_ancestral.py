@@ -23,6 +23,7 @@ class EulerAncestral(Scheduler):
     """
 
     diffusers_class = "EulerAncestralDiscreteScheduler"
+    k_diffusion = "sample_euler_ancestral"
     diffusers_values: ClassVar[Mapping[str, tuple[object, ...]]] = {
         "beta_schedule": COMMON_BETAS,
         "prediction_type": ("epsilon", "v_prediction"),

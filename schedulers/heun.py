@@ -21,6 +21,7 @@ class Heun(Scheduler):
     """
 
     diffusers_class = "HeunDiscreteScheduler"
+    k_diffusion = "sample_heun"
     diffusers_values: ClassVar[Mapping[str, tuple[object, ...]]] = {
         "beta_schedule": (*COMMON_BETAS, "exp"),
         "respacing": ("karras", "exponential", "beta"),

@@ -39,6 +39,7 @@ class KarrasVE(Scheduler):
     order = 2
     default_prediction_type = "score"
     diffusers_class = "KarrasVeScheduler"
+    k_diffusion = "sample_heun"
     paper = "arXiv:2206.00364"
     grid_defaults: ClassVar[Mapping[str, object]] = {
         "sigma_min": 0.02,

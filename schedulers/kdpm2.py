@@ -31,6 +31,7 @@ class KDPM2(Scheduler):
     """
 
     diffusers_class = "KDPM2DiscreteScheduler"
+    k_diffusion = "sample_dpm_2"
     diffusers_values: ClassVar[Mapping[str, tuple[object, ...]]] = KDPM2_VALUES
     paper = "arXiv:2206.00927"
     order = 2

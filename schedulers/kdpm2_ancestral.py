@@ -26,6 +26,7 @@ class KDPM2Ancestral(Scheduler):
     """
 
     diffusers_class = "KDPM2AncestralDiscreteScheduler"
+    k_diffusion = "sample_dpm_2_ancestral"
     diffusers_values: ClassVar[Mapping[str, tuple[object, ...]]] = KDPM2_VALUES
     paper = "arXiv:2206.00927"
     order = 2

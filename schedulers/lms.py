@@ -27,6 +27,7 @@ class LMS(Scheduler):
     """
 
     diffusers_class = "LMSDiscreteScheduler"
+    k_diffusion = "sample_lms"
     diffusers_values: ClassVar[Mapping[str, tuple[object, ...]]] = {
         "beta_schedule": COMMON_BETAS,
         "respacing": ("karras", "exponential", "beta"),
