@@ -127,14 +127,3 @@ def test_damaged_sidecars(tmp_path: Path, text: str, word: str, capsys: pytest.C
     assert out == ""
     assert word in err
     assert err.count("\n") == 1
-
-
-def test_list_names_every_scheduler(capsys: pytest.CaptureFixture[str]) -> None:
-    from samplegraph.schedulers import names
-
-    assert main(["list"], program="samplegraph") == 0
-    rows = cells(capsys.readouterr().out)
-    assert tuple(row[0] for row in rows) == names()
-    by_name = {row[0]: row[1:] for row in rows}
-    assert by_name["heun"] == ["2", "49", "0", by_name["heun"][3], "HeunDiscreteScheduler"]
-    assert all("arXiv" in row[3] for row in by_name.values())
