@@ -21,10 +21,10 @@ STEM := build/digits-ddim-25
 # One thread per test process; ONNX Runtime has threads of its own.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 
-.PHONY: help demo test test-all lint bench wheel cpp clean
+.PHONY: help demo test test-all lint bench wheel cpp test-cpp test-cpp-san bench-cpp clean
 
 help: ## list the targets
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
 demo: $(DEMO_READY) ## export a 25-step DDIM sampler of handwritten digits and draw ten of them
 	$(BIN)/samplegraph export --scheduler ddim --steps 25
@@ -50,14 +50,18 @@ bench: $(TEST_READY) ## run the benchmarks and write their table into README.md 
 wheel: $(TEST_READY) ## build dist/*.tar.gz, and from it dist/*.whl
 	$(BIN)/python -m build --no-isolation --outdir dist .
 
-cpp: | $(BIN)/python ## build the C++ runtime into build/cpp
-	command -v cmake || $(INSTALL) cmake
-	export PATH="$$PATH:$(CURDIR)/$(BIN)"; roots=(); \
-	if command -v apt-get > /dev/null; then \
-	  $(BIN)/python runtime/cpp/fetch.py base build/cpp-headers; \
-	  roots=(-D{ONNXRUNTIME,NLOHMANN_JSON,STB}_ROOT="$(CURDIR)/build/cpp-headers/usr"); \
-	fi; \
-	cmake -S runtime/cpp -B build/cpp "$${roots[@]}"; cmake --build build/cpp --parallel $(JOBS)
+cpp: | $(BIN)/python ## build the C++ runtime: libsamplegraph and samplegraph-run, in build/cpp/release
+	$(BIN)/python runtime/cpp/build.py release --jobs $(JOBS)
+
+test-cpp: $(TEST_READY) ## all tests of the C++ runtime, the slow ones too; `make test` runs the others
+	$(BIN)/python runtime/cpp/build.py test --jobs $(JOBS)
+	$(PYTEST) tests/cpp $(PYTEST_ARGS)
+
+test-cpp-san: $(TEST_READY) ## the C++ tests under the address, undefined and thread sanitizers, and fuzzing
+	$(BIN)/python tests/cpp/sanitize.py
+
+bench-cpp: $(TEST_READY) ## what a call of the C++ runtime costs beyond the engine
+	$(BIN)/python tests/cpp/overhead.py
 
 clean: ## remove what was built, but not .venv
 	rm -rf build dist *.egg-info .mypy_cache .ruff_cache .hypothesis

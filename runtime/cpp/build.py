@@ -11,6 +11,7 @@ import argparse
 import contextlib
 import fcntl
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -22,7 +23,14 @@ from types import MappingProxyType
 SOURCE = Path(__file__).resolve().parent
 BUILD = Path(os.environ.get("SAMPLEGRAPH_CPP_BUILD", SOURCE.parents[1] / "build" / "cpp"))
 CMAKE = "cmake>=3.26,<5"
+#: What CMake says where a release cannot be fetched.
+UNREACHABLE = re.compile(r"(?:downloading '|Failed to clone|failed to fetch|Failed to download).*")
+ROOTS = ("ONNXRUNTIME_ROOT", "NLOHMANN_JSON_ROOT", "STB_ROOT", "GOOGLETEST_ROOT")
 NOTHING: Mapping[str, str] = MappingProxyType({})
+
+
+class Unavailable(SystemExit):
+    """What the build needs is neither on this machine nor to be had; no defect of the sources."""
 
 
 @dataclass(frozen=True)
@@ -69,10 +77,10 @@ def cmake() -> str:
         if found := shutil.which("cmake", path=folder):
             return found
     pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", "install"]
-    subprocess.run([*pip, "--target", str(tools), CMAKE], check=True)
+    failed = subprocess.run([*pip, "--target", str(tools), CMAKE], check=False).returncode
     program = tools / "cmake" / "data" / "bin" / "cmake"  # the wheel's script needs its own site-packages
-    if not program.is_file():
-        raise SystemExit("error: cmake is missing and could not be installed; install CMake 3.20 or newer")
+    if failed or not program.is_file():
+        raise Unavailable("error: cmake is missing and could not be installed; install CMake 3.20 or newer")
     return str(program)
 
 
@@ -91,12 +99,12 @@ def fetch(name: str) -> Path | None:
 
 
 def roots() -> dict[str, str]:
-    """Where fetched headers and sources lie; nothing where CMake has to find them."""
-    usr = fetch("base")
+    """Where headers and sources lie: as the environment says, else fetched; nothing where CMake has to find them."""
+    given = {name: os.environ[name] for name in ROOTS if name in os.environ}
+    usr = fetch("base") if len(given) < len(ROOTS) else None
     if usr is None:
-        return {}
-    names = ("ONNXRUNTIME_ROOT", "NLOHMANN_JSON_ROOT", "STB_ROOT")
-    return {**dict.fromkeys(names, str(usr)), "GOOGLETEST_ROOT": str(usr / "src" / "googletest")}
+        return given
+    return {**dict.fromkeys(ROOTS[:3], str(usr)), ROOTS[3]: str(usr / "src" / "googletest"), **given}
 
 
 def configure(name: str, preset: Preset, program: str, environment: Mapping[str, str]) -> Path:
@@ -108,6 +116,11 @@ def configure(name: str, preset: Preset, program: str, environment: Mapping[str,
         command += ["-G", "Ninja"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, **environment})
     if done.returncode:
+        if unreachable := UNREACHABLE.search(done.stderr + done.stdout):
+            raise Unavailable(
+                f"error: {unreachable[0].strip()}, and this machine has no such headers; "
+                f"set {', '.join(ROOTS)} to folders that hold them"
+            )
         raise SystemExit(f"{done.stdout}\n{done.stderr}\nerror: CMake failed in {folder}")
     return folder
 

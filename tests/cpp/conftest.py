@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
+from typing import NoReturn
 
 import pytest
 
@@ -30,15 +31,26 @@ def _module(name: str, path: Path) -> ModuleType:
 binding = _module("binding", Path(__file__).with_name("binding.py"))
 cpp_build = _module("cpp_build", Path(__file__).with_name("cpp_build.py"))
 _module("graphs", Path(__file__).with_name("graphs.py"))
+_module("overhead", Path(__file__).with_name("overhead.py"))
 
 
 @pytest.fixture(scope="session")
 def built() -> Path:
     """The build folder of the preset ``test``."""
     if shutil.which("c++") is None and "CXX" not in os.environ:
-        pytest.skip("no C++ compiler")
-    folder: Path = cpp_build.build.build("test")
+        _without("no C++ compiler")
+    try:
+        folder: Path = cpp_build.build.build("test")
+    except cpp_build.build.Unavailable as error:
+        _without(str(error))
     return folder
+
+
+def _without(reason: str) -> NoReturn:
+    """Skip, or fail where ``SAMPLEGRAPH_REQUIRE_CPP`` is set."""
+    if os.environ.get("SAMPLEGRAPH_REQUIRE_CPP"):
+        pytest.fail(reason)
+    pytest.skip(reason)
 
 
 @pytest.fixture(scope="session")

@@ -201,11 +201,14 @@ def test_no_library_at_all(toy: Toy, run_cli: Run) -> None:
     assert done.stderr.count("\n") == 1
 
 
-@pytest.mark.parametrize(("batch", "samples"), [("batch", 20_000_000), (1, 20_000_000)])
+@pytest.mark.parametrize(
+    ("batch", "samples", "limit"),
+    [("batch", 20_000_000, 2_000_000_000), (1, 20_000_000, 2_000_000_000), ("batch", 4_000_000, 1_000_000_000)],
+    ids=["the samples", "the noise", "the engine's buffers"],
+)
 def test_out_of_memory(
-    toy: Toy, built: Path, onnxruntime: Path, tmp_path: Path, batch: int | str, samples: int
+    toy: Toy, built: Path, onnxruntime: Path, tmp_path: Path, batch: int | str, samples: int, limit: int
 ) -> None:
-    limit = 2_000_000_000
     command = [built / "cli" / "samplegraph-run", toy(batch=batch), "--set", "class_labels=1", "--threads", "1"]
     command += ["--samples", str(samples), "--output", tmp_path / "x.npy", "--onnxruntime", onnxruntime]
     done = subprocess.run(

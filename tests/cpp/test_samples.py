@@ -15,15 +15,18 @@ from binding import NativeEngine, draw
 from samplegraph.export import Captures, compile
 from samplegraph.export.cli.export import make_scheduler
 from samplegraph.models import Sampler
-from samplegraph.models.load import load_model
+from samplegraph.models.demo import demo_model, demo_source
 from samplegraph.runtime import Engine
+from samplegraph.runtime.manifest import Manifest
 from samplegraph.runtime.noise import draw as python_draw
 from samplegraph.schedulers import Scheduler, names
 from samplegraph.schedulers.errors import OptionError
 
 #: The others are marked slow.
-QUICK = ("ddim", "ddpm", "dpm_multistep", "euler", "euler_ancestral", "heun")
+QUICK = ("ddim", "euler_ancestral", "heun", "vq_diffusion")
 SCHEDULERS = [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in names()]
+#: So that 8 steps have jumps back in them.
+OPTIONS: dict[str, dict[str, Any]] = {"repaint": {"jump_length": 2, "jump_n_sample": 2, "single_draw": True}}
 Export = Callable[..., Path]
 
 
@@ -31,7 +34,7 @@ def smallest(name: str, network: Any, low: int = 8) -> Scheduler:
     """The scheduler with the smallest number of steps of at least ``low`` that it allows."""
     for steps in range(low, low + 50):
         try:
-            return make_scheduler(name, None, steps, {}, network)
+            return make_scheduler(name, None, steps, OPTIONS.get(name, {}), network)
         except OptionError as error:
             reason = error
     raise reason
@@ -39,12 +42,17 @@ def smallest(name: str, network: Any, low: int = 8) -> Scheduler:
 
 @pytest.fixture(scope="module")
 def export(tmp_path_factory: pytest.TempPathFactory) -> Export:
-    """``export(scheduler, batch=..., low=...)`` -> a graph over the digits model, which is captured once."""
-    network, captures, folder = load_model("digits"), Captures(), tmp_path_factory.mktemp("digits")
+    """``export(scheduler, batch=..., low=...)`` -> a graph over the scheduler's demo model, captured once."""
+    models: dict[str, tuple[Any, Captures]] = {}
+    folder = tmp_path_factory.mktemp("graphs")
 
     def write(name: str, *, batch: int | str = 1, low: int = 8) -> Path:
         path = folder / f"{name}-{batch}-{low}.onnx"
         if not path.exists():
+            source = demo_source(name)
+            if source not in models:
+                models[source] = demo_model(name), Captures()
+            network, captures = models[source]
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 sampler = Sampler(network, smallest(name, network, low), "input")
@@ -54,21 +62,46 @@ def export(tmp_path_factory: pytest.TempPathFactory) -> Export:
     return write
 
 
+def inputs(manifest: Manifest, rows: int) -> dict[str, Any]:
+    """A value of every input that has to be given, different in each row."""
+    random, given = np.random.default_rng(0), {}
+    for tensor in manifest.inputs:
+        if tensor.role in ("noise", "step_noise") or tensor.default is not None:
+            continue
+        shape = (rows, *(int(axis) for axis in tensor.shape[1:]))
+        low, high = tensor.minimum or 0, tensor.maximum or 1
+        whole = tensor.dtype.startswith("int")
+        given[tensor.name] = random.integers(int(low), int(high), shape) if whole else random.uniform(low, high, shape)
+    return given
+
+
 @pytest.mark.parametrize("name", SCHEDULERS)
 def test_noise_and_sample_of_a_scheduler(library: ctypes.CDLL, onnxruntime: Path, export: Export, name: str) -> None:
     path = export(name)
     python = Engine(path)
-    shape, slices = python.manifest.sample_shape, python.manifest.noise.slices
+    noise, plan = python.manifest.input("noise"), python.manifest.noise
+    assert noise is not None
+    shape = {"sample_shape": noise.shape[1:], "slices": plan.slices, "noise_kind": plan.kind}
     for seed in (0, [0, 1]):
-        drawn = draw(library, seed, samples=2, sample_shape=shape, slices=slices)
-        known = python_draw(seed, samples=2, sample_shape=shape, slices=slices)
+        drawn = draw(library, seed, samples=2, **shape)
+        known = python_draw(seed, samples=2, **shape)  # type: ignore[arg-type]
         assert all(a.tobytes() == b.tobytes() for a, b in zip(drawn, known, strict=True))
+    given = inputs(python.manifest, 2)
     with NativeEngine(library, path, onnxruntime) as native:
-        ours = native(seed=0, class_labels=[3, 1])
-    theirs = python(seed=0, class_labels=[3, 1])
+        ours = native(seed=0, **given)
+    theirs = python(seed=0, **given)
     assert np.isfinite(theirs).all()
     assert ours.dtype == theirs.dtype
     assert ours.tobytes() == theirs.tobytes()
+
+
+@pytest.mark.parametrize("name", ["vq_diffusion", pytest.param("repaint", marks=pytest.mark.slow)])
+def test_describe_of_tokens_and_inpainting(run_cli: Callable[..., Any], export: Export, name: str) -> None:
+    done = run_cli(export(name), "--describe")
+    assert done.returncode == 0, done.stderr
+    words = {"vq_diffusion": ("uniform in [0, 1), 7 slices", "int64 (1, "), "repaint": ("image ", "mask ", ", 0..1")}
+    for each in words[name]:
+        assert each in done.stdout
 
 
 @pytest.mark.parametrize("batch", [4, "dynamic"])
