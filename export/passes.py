@@ -5,6 +5,9 @@ from __future__ import annotations
 import onnx_ir as ir
 from onnx_ir.passes import Sequential, common
 
+from samplegraph.export.layout import LayoutPass
+from samplegraph.export.picks import PicksPass
+from samplegraph.export.split_linear import SplitLinearPass
 from samplegraph.export.static_reshape import StaticReshapePass
 
 
@@ -14,8 +17,12 @@ def tidy_denoiser(model: ir.Model) -> None:
         common.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0),
         common.IdentityEliminationPass(),
         StaticReshapePass(),
+        PicksPass(),
+        LayoutPass(),
         common.CommonSubexpressionEliminationPass(),
         common.DeduplicateInitializersPass(),
+        common.RemoveUnusedNodesPass(),
+        SplitLinearPass(),
         common.RemoveUnusedNodesPass(),
         common.ClearMetadataAndDocStringPass(),
     )(model)
