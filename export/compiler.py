@@ -22,6 +22,7 @@ import onnx_ir as ir
 from samplegraph.export.capture import Captures, trace_sampler
 from samplegraph.export.cost import costs
 from samplegraph.export.describe import describe
+from samplegraph.export.errors import ExportError
 from samplegraph.export.link import link
 from samplegraph.export.lower import lower_sampler
 from samplegraph.export.passes import tidy_linked
@@ -64,6 +65,10 @@ def compile(
         ExportError: the model or the scheduler cannot be captured, or a shape is not allowed.
     """
     one_of("weights", weights, MODES)
+    if not sampler.profile.nfe:
+        raise ExportError(
+            f"steps={sampler.scheduler.steps} of {sampler.scheduler.name} never asks the model; give more steps"
+        )
     phases = Phases(progress)
     sig = signature(sampler, sample_shape, conditions, batch)
     with phases.phase("capture denoiser"):

@@ -45,7 +45,8 @@ class Denoiser(nn.Module):
         self.classes = scheduler.classes
         self.sample_dtype = torch.int64 if self.classes else None
         self.dtype = next((p.dtype for p in network.parameters() if p.is_floating_point()), torch.float32)
-        refuse_blind(self.prediction_type, self.options, self.grid.alpha, self.grid.timesteps)
+        self.profile = scheduler.profile()
+        refuse_blind(self.prediction_type, self.options, self.grid, self.profile.points)
 
     def bind(self, conditions: Mapping[str, torch.Tensor], guided: list[str]) -> Denoise:
         """``denoise(x, i)`` under these conditions; the guided ones are doubled once, in front of the loop."""

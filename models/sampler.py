@@ -48,7 +48,7 @@ class Sampler(nn.Module):
                 raise OptionError(f"the model and {scheduler.name} both take {own.name!r}; rename the model's")
         self.guidance = Guidance(guidance_scale, tuple(guided) if guided is not None else None)
         self.denoiser = Denoiser(model, self.spec, scheduler, self.guidance)
-        self.profile: Profile = scheduler.profile()
+        self.profile: Profile = self.denoiser.profile
 
     @property
     def model(self) -> nn.Module:

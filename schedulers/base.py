@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import count
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -20,6 +21,9 @@ State = tuple[X, ...]
 Denoise = Callable[[X, int], Prediction[X]]
 Noise = Callable[[], X]
 
+#: More evaluations than any sampler takes: what asks for more was mistyped.
+MAX_NFE = 10_000
+
 
 @dataclass(frozen=True)
 class Profile:
@@ -32,6 +36,11 @@ class Profile:
     def noise_slices(self) -> int:
         """Number K of noise slices."""
         return sum(self.draws)
+
+    @property
+    def points(self) -> list[int]:
+        """The grid points where the denoiser is evaluated, each once."""
+        return sorted({point for points in self.evaluations for point in points})
 
     @property
     def nfe(self) -> int:
@@ -82,6 +91,7 @@ class Scheduler(nn.Module):
     prediction_defaults: ClassVar[Mapping[str, object]] = {"prediction_type": None}
     default_prediction_type: ClassVar[str] = "epsilon"
     diffusers_class: ClassVar[str | None] = None
+    k_diffusion: ClassVar[str | None] = None
     diffusers_values: ClassVar[Mapping[str, tuple[object, ...]]] = {}
     diffusers_aliases: ClassVar[Mapping[str, Mapping[str, str]]] = {}
     paper: ClassVar[str] = ""
@@ -91,7 +101,6 @@ class Scheduler(nn.Module):
 
     def __init__(self, grid: Grid, prediction: PredictionOptions) -> None:
         super().__init__()
-    k_diffusion: ClassVar[str | None] = None
         self.grid = grid
         self.prediction = prediction
         self.config = {}
@@ -178,14 +187,20 @@ class Scheduler(nn.Module):
         """Evaluations and draws of one run, found by running it on a single number.
 
         Raises:
-            OptionError: the run gives NaN or infinity.
+            OptionError: the run gives NaN or infinity, or takes more than ``MAX_NFE`` evaluations.
         """
         points: list[int] = []
         per_step: list[tuple[int, ...]] = []
         draws = [0] * self.steps
+        calls = count()
 
         def denoise(x: torch.Tensor, i: int) -> Prediction[torch.Tensor]:
             points.append(i)
+            if next(calls) >= MAX_NFE:
+                raise OptionError(
+                    f"{self.name} with steps={self.steps} takes more than {MAX_NFE:,} evaluations of the model; give "
+                    "fewer steps, or fewer evaluations in each"
+                )
             return Prediction(*(0.5 * torch.ones_like(x) for _ in range(3)))
 
         def noise() -> torch.Tensor:
@@ -197,6 +212,8 @@ class Scheduler(nn.Module):
         for i in range(self.steps):
             try:
                 value, state = self.step(i, value, state, denoise, noise)
+            except OptionError:
+                raise
             except (ArithmeticError, ValueError) as error:
                 raise OptionError(self._not_finite(i)) from error
             if not bool(torch.isfinite(value).all()):

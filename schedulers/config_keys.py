@@ -45,6 +45,7 @@ INERT: Mapping[str, tuple[object, ...]] = {
     "timestep_scaling": ANY,
     "timestep_spacing": ANY,
     "timestep_type": ("discrete",),
+    "trained_betas": (None,),
     "use_beta_sigmas": (False,),
     "use_dynamic_shifting": (False,),
     "use_exponential_sigmas": (False,),

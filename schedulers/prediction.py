@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Generic
 
 from samplegraph.schedulers.errors import OptionError, flag, in_range, one_of
+from samplegraph.schedulers.grid import Grid
 from samplegraph.schedulers.vector import X
 
 PREDICTION_TYPES = ("epsilon", "sample", "v_prediction", "score")
@@ -94,20 +95,18 @@ def convert(
             return Prediction(x0, (s * input_scale) * x + a * output)
 
 
-def refuse_blind(
-    prediction_type: str, options: PredictionOptions, alpha: Iterable[float], timesteps: Iterable[float]
-) -> None:
+def refuse_blind(prediction_type: str, options: PredictionOptions, grid: Grid, points: Iterable[int]) -> None:
     """Refuse to read eps where no signal is left (alpha = 0) unless clipping makes the infinite x0 finite.
 
     Raises:
-        OptionError: at one of ``timesteps`` alpha is 0.
+        OptionError: at one of the grid's ``points`` alpha is 0.
     """
     if prediction_type != "epsilon" or (options.clip_sample and not options.thresholding):
         return
-    for a, t in zip(alpha, timesteps, strict=False):
-        if a == 0:
+    for point in points:
+        if grid.alpha[point] == 0:
             raise OptionError(
-                f"prediction_type='epsilon' gives infinity at timestep {t:g}, where no signal is left "
-                "(rescale_betas_zero_snr); use a v_prediction model, clip_sample without thresholding, or another "
-                "timestep_spacing"
+                f"prediction_type='epsilon' gives infinity at timestep {grid.timesteps[point]:g}, where no signal is "
+                "left (rescale_betas_zero_snr); use a v_prediction model, clip_sample without thresholding, or "
+                "another timestep_spacing"
             )

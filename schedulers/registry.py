@@ -34,6 +34,7 @@ REGISTRY: Mapping[str, str] = {
     "karras_ve": "KarrasVE",
     "score_sde_ve": "ScoreSdeVE",
     "repaint": "RePaint",
+    "ipndm": "IPNDM",
     "vq_diffusion": "VQDiffusion",
 }
 
@@ -117,11 +118,11 @@ def create(name: str, steps: int | None = None, **options: Any) -> Scheduler:
     grid = cls.build_grid(count, grid_options)
     prediction = PredictionOptions(**{k: config[k] for k in cls.prediction_defaults})
     scheduler = cls(grid, prediction, **{k: config[k] for k in own_defaults(cls)})
-    if prediction.prediction_type is not None:
-        refuse_blind(prediction.prediction_type, prediction, grid.alpha, grid.timesteps)
     scheduler.name = name
     scheduler.config = config
-    scheduler.profile()
+    points = scheduler.profile().points
+    if prediction.prediction_type is not None:
+        refuse_blind(prediction.prediction_type, prediction, grid, points)
     return scheduler
 
 

@@ -74,6 +74,8 @@ ZOO = [
     Row("euler", {"s_churn": 5.0, "prediction_type": "sample"}),
     Row("euler_ancestral"),
     Row("heun", order=2),
+    # Only the corrected form uses the x0 of the first step.
+    Row("ipndm", {"corrected": True}, order=2),
     Row("karras_ve", {"s_churn": 0.0, "corrected": True}, order=2),
     Row("karras_ve", {"s_churn": 20.0, "s_noise": 1.0, "corrected": True}, order=2),
     _dpm(1, solver_order=1),

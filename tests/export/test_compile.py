@@ -13,7 +13,7 @@ import torch
 from networks import TinyUNet, seeded
 from torch import nn
 
-from samplegraph.export import Captures, Program, compile
+from samplegraph.export import Captures, ExportError, Program, compile
 from samplegraph.export.verify import example_inputs, run_eager, run_graph
 from samplegraph.models import Sampler
 from samplegraph.runtime import Engine, read_manifest
@@ -84,6 +84,11 @@ def test_kinds_of_denoiser(
     program = compile(sampler, *_examples(denoiser), captures=captures)
     assert program.verify(seed=2).error <= 1e-5
     check_graph(program.save(tmp_path / "x.onnx"), list(denoisers[denoiser].parameters()))
+
+
+def test_a_sampler_that_never_asks_the_model_is_refused(denoisers: dict[str, nn.Module]) -> None:
+    with pytest.raises(ExportError, match="steps=1 of ipndm never asks the model; give more steps"):
+        compile(Sampler(denoisers["tiny"], create("ipndm", 1)))
 
 
 def test_tied_weights_are_stored_once(tmp_path: Path) -> None:
