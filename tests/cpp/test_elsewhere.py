@@ -21,14 +21,8 @@ def oldest(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if shutil.which("npm") is None:
         pytest.skip("no npm")
     folder = tmp_path_factory.mktemp("oldest")
-    done = subprocess.run(
-        ["npm", "pack", "--silent", "onnxruntime-node@1.17.0"],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=600,
-    )
+    npm = ["npm", "pack", "--silent", "onnxruntime-node@1.17.0"]
+    done = subprocess.run(npm, cwd=folder, capture_output=True, text=True, check=False)
     if done.returncode:
         pytest.skip(f"npm cannot fetch it: {done.stderr[-200:]}")
     machine = {"x86_64": "x64", "aarch64": "arm64"}[os.uname().machine]
@@ -52,7 +46,7 @@ def test_the_oldest_library(built: Path, oldest: Path, tmp_path: Path) -> None:
 def test_64_bit_arm() -> None:
     cross = Path(__file__).with_name("cross.py")
     done = subprocess.run([sys.executable, cross], capture_output=True, text=True, check=False)
-    if "no cross compiler" in done.stderr:
+    if "no cross compiler" in done.stderr or "no such headers" in done.stderr:
         pytest.skip(done.stderr.strip())
     assert done.returncode == 0, done.stdout + done.stderr
     assert "built for 64-bit ARM" in done.stdout

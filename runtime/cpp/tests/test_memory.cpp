@@ -7,6 +7,7 @@
 
 #include "engine.hpp"
 #include "error.hpp"
+#include "onnxruntime/session.hpp"
 #include "support.hpp"
 
 namespace {
@@ -123,6 +124,39 @@ TEST(Memory, WarmUpMakesSeveralCallsFree) {
     fake.engine->sample(*asked, out.data(), 192);
   }
   EXPECT_EQ(allocations, 0);
+}
+
+/** ONNX Runtime allocates in its run, always the same number of times; a whole call adds none to them. */
+TEST(Memory, AWholeCallAllocatesNoMoreThanTheEnginesRun) {
+  const char* folder = std::getenv("SAMPLEGRAPH_TEST_GRAPHS");
+  if (folder == nullptr || std::getenv("SAMPLEGRAPH_ONNXRUNTIME") == nullptr) {
+    GTEST_SKIP() << "SAMPLEGRAPH_TEST_GRAPHS and SAMPLEGRAPH_ONNXRUNTIME are not set";
+  }
+  const std::string path = std::string(folder) + "/toy-4.onnx";
+  const Manifest manifest = read_graph_manifest(path);
+  ort::Settings settings;
+  settings.threads = 1;
+  Engine engine(manifest, ort::load(path, manifest, settings));
+  Asked asked({1, 2, 3, 4});
+  Call call(manifest);
+  assemble(manifest, *asked, call);
+  const auto bare = engine.backend().bind();
+  bare->shape(call.shapes, call.output_shape);
+  std::vector<float> out(64);
+  long counts[2] = {};
+  for (int round = 0; round < 2; ++round) {  // the first warms up
+    for (const bool whole : {false, true}) {
+      allocations = 0;
+      const Counting scope;
+      for (int i = 0; i < 100; ++i) {
+        if (whole) engine.sample(*asked, out.data(), 256);
+        else bare->run(nullptr);
+      }
+      counts[whole] = allocations;
+    }
+  }
+  EXPECT_GT(counts[0], 0);
+  EXPECT_EQ(counts[1], counts[0]);
 }
 
 /** Fail the first allocation, then the second, and so on, until the call succeeds. */

@@ -70,7 +70,7 @@ typedef enum sg_role {
 /** What noise and step_noise hold: standard normals, or, of tokens, numbers in [0, 1) (float32, SG_TORCH only). */
 typedef enum sg_noise_kind { SG_NORMAL = 0, SG_UNIFORM = 1 } sg_noise_kind;
 
-/** SG_TORCH: the bits of torch.randn on the CPU. SG_PHILOX: counter-based; a row depends on nothing but its seed. */
+/** SG_TORCH: the bits of torch.randn (and torch.rand) on the CPU. SG_PHILOX: counter-based; a row depends on nothing but its seed. */
 typedef enum sg_rng { SG_TORCH = 0, SG_PHILOX = 1 } sg_rng;
 
 /** SG_SEED_ONE: the noise of all samples is one draw, from `seed`. SG_SEED_EACH: sample m has the stream `seeds[m]`. */

@@ -3,7 +3,6 @@
 #include <dlfcn.h>
 
 #include <algorithm>
-#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <map>
@@ -11,6 +10,7 @@
 #include <vector>
 
 #include "error.hpp"
+#include "onnxruntime/library_file.hpp"
 #include "text.hpp"
 
 namespace sg::ort {
@@ -58,21 +58,6 @@ void* open_first(const std::vector<std::string>& names, std::string& opened, con
   refuse(cat("ONNX Runtime cannot be loaded from ", source, " (searched ", searched, "); ", kFix));
 }
 
-/** dlopen runs a library's constructors, and those of a damaged one may do anything: look at the first bytes. */
-void check_magic(const std::string& path) {
-#if defined(__linux__)
-  if (path.find('/') == std::string::npos) return;
-  std::FILE* file = std::fopen(path.c_str(), "rb");
-  if (file == nullptr) return;  // dlopen says why
-  char magic[4] = {};
-  const bool elf = std::fread(magic, 1, 4, file) == 4 && std::string(magic, 4) == "\177ELF";
-  std::fclose(file);
-  if (!elf) refuse(cat(path, ": not a shared library; ", kFix));
-#else
-  (void)path;
-#endif
-}
-
 /** "...failed:/onnxruntime_src/.../model.cc:179 Model::Model(...) Unsupported..." without the place in its source. */
 std::string without_place(const std::string& text) {
   const std::size_t file = text.find(".cc:");
@@ -98,7 +83,9 @@ std::string without_place(const std::string& text) {
 
 Library load(const std::vector<std::string>& names, const char* source) {
   Library out;
-  for (const std::string& name : names) check_magic(name);
+  for (const std::string& name : names) {
+    if (const std::string fault = library_fault(name); !fault.empty()) refuse(cat(name, ": ", fault, "; ", kFix));
+  }
   void* handle = open_first(names, out.path, source);
   using GetBase = const OrtApiBase* (*)();
   const auto get_base = reinterpret_cast<GetBase>(dlsym(handle, "OrtGetApiBase"));
