@@ -12,6 +12,7 @@ from samplegraph.export.builder import CALL, DOMAIN
 from samplegraph.export.clone import clone_node
 from samplegraph.export.errors import ExportError
 from samplegraph.export.specialise import Specialised, specialise
+from samplegraph.export.twins import branch_of, place
 
 Array = npt.NDArray[Any]
 
@@ -49,7 +50,12 @@ def link(
         values = parts.sites[k]
         assert call.inputs[0] is not None
         values[sample] = call.inputs[0]
-        graph.insert_before(call, [clone_node(node, values, f"s{k}.") for node in parts.nodes])
+        branch = branch_of(call.inputs[0]) if parts.twins.nodes else None
+        if branch is None:
+            graph.insert_before(call, [clone_node(node, values, f"s{k}.") for node in parts.nodes])
+        else:
+            graph.insert_before(call, branch[1] + place(parts.nodes, parts.twins, k, values, branch[0]))
+            parts.counts["on one branch"] = len(parts.twins.nodes)
         ir.convenience.replace_all_uses_with(call.outputs[0], values[output], replace_graph_outputs=True)
         graph.remove(call, safe=True)
         if site_done:

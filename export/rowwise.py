@@ -93,6 +93,30 @@ def _axis(default: int) -> Callable[[ir.Node, Sequence[bool]], bool]:
     return rule
 
 
+def _layer_norm(node: ir.Node, stacked: Sequence[bool]) -> bool:
+    """Scale and bias must not reach the row axis."""
+    others = [value.shape for value in node.inputs[1:] if value is not None]
+    rank = len((node.inputs[0].shape if node.inputs[0] is not None else None) or ())
+    return _axis(-1)(node, stacked) and all(shape is not None and len(shape) < rank for shape in others)
+
+
+def _gather(node: ir.Node, stacked: Sequence[bool]) -> bool:
+    """Within rows, or from a shared table by rows of indices."""
+    return _axis(0)(node, stacked) or (list(stacked) == [False, True] and not _int(node, "axis", 0))
+
+
+def _pool(node: ir.Node, stacked: Sequence[bool]) -> bool:
+    """Without indices, which count through the rows."""
+    return _first_only(node, stacked) and len(node.outputs) == 1
+
+
+def _reduce(node: ir.Node, stacked: Sequence[bool]) -> bool:
+    """Along constant axes other than the row axis."""
+    axes = constant_of(node.inputs[1]) if len(node.inputs) > 1 else None
+    rank = len((node.inputs[0].shape if node.inputs[0] is not None else None) or (1,))
+    return _first_only(node, stacked) and axes is not None and axes.size > 0 and all(int(a) % rank for a in axes)
+
+
 def _concat(node: ir.Node, stacked: Sequence[bool]) -> bool:
     return all(stacked) and _int(node, "axis", 0) % len(node.outputs[0].shape or (1,)) != 0
 
@@ -138,15 +162,20 @@ _RULES: dict[str, Callable[[ir.Node, Sequence[bool]], bool]] = {
     "MatMul": _matmul,
     "Gemm": _gemm,
     "Conv": _first_only,
+    "ConvTranspose": _first_only,
+    **dict.fromkeys("AveragePool MaxPool GlobalAveragePool GlobalMaxPool".split(), _pool),
+    **dict.fromkeys("ReduceMax ReduceMean ReduceMin ReduceProd ReduceSum ReduceL2 ReduceSumSquare".split(), _reduce),
+    "DepthToSpace": _first_only,
+    "SpaceToDepth": _first_only,
     "InstanceNormalization": _group_norm,
     "GroupNormalization": _group_norm,
-    "LayerNormalization": _axis(-1),
-    "RMSNormalization": _axis(-1),
+    "LayerNormalization": _layer_norm,
+    "RMSNormalization": _layer_norm,
     "Softmax": _axis(-1),
     "LogSoftmax": _axis(-1),
     "Flatten": _axis(1),
     "Split": _axis(0),
-    "Gather": _axis(0),
+    "Gather": _gather,
     "Concat": _concat,
     "Squeeze": _axes_input,
     "Unsqueeze": _axes_input,

@@ -4,7 +4,7 @@ nothing, timestep        evaluated now: a constant per site (``fold``)
 conditions               emitted once, in front of the loop
 timestep + conditions    emitted once for the rows of all sites where rows are independent (``rowwise``), else
                          once per site, in front of the loop
-sample                   left for each site (``link``)
+sample                   left for each site (``link``), before conditions enter for one branch of guidance (``twins``)
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from samplegraph.export.bindings import Bindings, analyse, class_of, uses
 from samplegraph.export.builder import Builder
 from samplegraph.export.clone import ValueMap
 from samplegraph.export.sites import Sites
+from samplegraph.export.twins import Twins, find
 
 Array = npt.NDArray[Any]
 
@@ -33,6 +34,7 @@ class Specialised:
         front: nodes to place before the first call.
         sites: per call site, what each value that the sample-dependent nodes read has become.
         nodes: the sample-dependent nodes, to be copied once per site.
+        twins: those of them that are equal in both branches of a guided call.
         constants: initializers that the result uses beside the weights.
         weights: initializers of the denoiser that are still used.
         counts: nodes by what became of them, for the report.
@@ -44,6 +46,7 @@ class Specialised:
     constants: list[ir.Value]
     weights: list[ir.Value]
     bindings: Bindings
+    twins: Twins
     counts: dict[str, int] = field(default_factory=dict)
 
 
@@ -94,9 +97,10 @@ class _Specialiser:
                 self.sites.emit_shared(node, "c.")
                 self.counts["hoisted"] += 1
         self.sites.unstack([value for node in nodes for value in uses(node)] + list(self.graph.outputs))
+        twins = find(nodes, self.graph.inputs[0], self.rows, self.folded, self.sites.b)
         b, sites = self.sites.b, [{**self.sites.shared, **own} for own in self.sites.own]
         constants = list(b.constants.values())
-        return Specialised(b.nodes, sites, nodes, constants, self.weights, self.bindings, self.counts)
+        return Specialised(b.nodes, sites, nodes, constants, self.weights, self.bindings, twins, self.counts)
 
     def _place_constants(self) -> None:
         """Folded values become constants: one for all sites where they are equal, one row where that is enough."""

@@ -58,12 +58,8 @@ def _layer(node: ir.Node) -> _Layer | None:
     axes = [n for n in out.shape[lead:] if isinstance(n, int)]
     if list(out.shape[:lead]) != list(y.shape[:lead]) or len(axes) != len(out.shape) - lead:
         return None
-    product, bias = y, None
     add = producer(y, "Add")
-    if add is not None:
-        product, bias = (add.inputs[0], add.inputs[1]) if add.inputs[1] is not None else (None, None)
-        if constant_of(bias) is None:
-            product, bias = bias, product
+    product, bias = (y, None) if add is None else sorted(add.inputs, key=lambda v: constant_of(v) is not None)
     matmul = producer(product, "MatMul")
     if matmul is None or not _read_once(product):
         return None
