@@ -20,7 +20,8 @@ import numpy as np
 import onnx_ir as ir
 
 from samplegraph.export.capture import Captures, trace_sampler
-from samplegraph.export.cost import costs
+from samplegraph.export.collection import paused_collection
+from samplegraph.export.cost import Cost, costs, half_of
 from samplegraph.export.describe import describe
 from samplegraph.export.errors import ExportError
 from samplegraph.export.link import link
@@ -39,6 +40,7 @@ _STEEP, _SHORT = 20.0, 25
 _PACKAGES = ("samplegraph", "torch", "onnx-ir", "onnxscript")
 
 
+@paused_collection()
 def compile(
     sampler: Sampler,
     sample_shape: Sequence[int] | None = None,
@@ -87,12 +89,13 @@ def compile(
         file = file_name(sha256) if is_external(weights, size) else None
         versions = {package: version(package) for package in _PACKAGES}
         by_class = costs(parts.bindings, sig.rows)
+        shared = half_of(parts.twins.nodes, sig.rows) if "on one branch" in parts.counts else Cost()
         stem = name or default_name(sampler, sig)
         stored = Weights(sha256, size, file)
         manifest = describe(sampler, sig, stem, "unrolled", stored, versions, by_class, parts.counts)
         graph.producer_name, graph.producer_version = "samplegraph", versions["samplegraph"]
         graph.graph.name = manifest.name
-    return Program(graph, manifest, sampler, sig, used, by_class, phases)
+    return Program(graph, manifest, sampler, sig, used, by_class, shared, phases)
 
 
 def default_name(sampler: Sampler, sig: Signature) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import onnx_ir as ir
@@ -40,6 +41,12 @@ def costs(bindings: Bindings, rows: int) -> dict[str, Cost]:
 def saved(by_class: dict[str, Cost], evaluations: int) -> Cost:
     """What a host loop of that many evaluations computes and the linked graph does not."""
     return by_class["timestep"] * evaluations + by_class["conditions"] * max(evaluations - 1, 0)
+
+
+def half_of(nodes: Iterable[ir.Node], rows: int) -> Cost:
+    """What one evaluation saves where ``nodes`` run on half of their rows."""
+    whole = sum((node_cost(node, rows) for node in nodes), Cost())
+    return Cost(0, whole.flops // 2, whole.bytes // 2)
 
 
 def node_cost(node: ir.Node, rows: int) -> Cost:

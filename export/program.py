@@ -30,7 +30,8 @@ class Report:
         nfe: denoiser evaluations.
         bindings: cost of one denoiser evaluation by binding class.
         specialised: denoiser nodes by what became of them.
-        saved: what a host loop over the denoiser computes and this graph does not, over all evaluations.
+        saved: what a host loop over the denoiser computes and this graph does not, over all evaluations; what the
+            branches of guidance share is included.
         total: what that host loop computes.
         seconds: by phase.
         peak_memory: most bytes this process has held so far.
@@ -52,7 +53,11 @@ class Report:
 
 @dataclass
 class Program:
-    """The result of ``compile``. ``model`` is the ONNX IR, ``manifest`` describes it."""
+    """The result of ``compile``. ``model`` is the ONNX IR, ``manifest`` describes it.
+
+    ``bindings`` is the cost of one evaluation by binding class, ``shared`` what it saves by what the branches of
+    guidance share.
+    """
 
     model: ir.Model
     manifest: Manifest
@@ -60,6 +65,7 @@ class Program:
     signature: Signature
     weights: list[ir.Value]
     bindings: dict[str, Cost]
+    shared: Cost = field(default_factory=Cost)
     phases: Phases = field(default_factory=Phases)
     verification: Verification | None = None
 
@@ -100,7 +106,7 @@ class Program:
             nfe=nfe,
             bindings=self.bindings,
             specialised=dict(self.manifest.specialised),
-            saved=saved(self.bindings, nfe),
+            saved=saved(self.bindings, nfe) + self.shared * nfe,
             total=sum(self.bindings.values(), Cost()) * nfe,
             seconds=dict(self.phases.seconds),
             peak_memory=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
