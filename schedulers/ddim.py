@@ -11,7 +11,7 @@ from samplegraph.schedulers.grid import Grid
 from samplegraph.schedulers.options import COMMON_BETAS, SCHEDULE_DEFAULTS, GridOptions
 from samplegraph.schedulers.precision import floats, root
 from samplegraph.schedulers.prediction import THRESHOLD_DEFAULTS, PredictionOptions
-from samplegraph.schedulers.timestep_grid import strided_grid
+from samplegraph.schedulers.timestep_grid import joined, strided_grid
 from samplegraph.schedulers.vector import X
 
 
@@ -20,11 +20,12 @@ class DDIM(Scheduler):
 
     1 NFE and, for eta > 0, 1 noise per step. Order 1. ``eta=1`` is DDPM with the fixed_small variance;
     ``eta=0`` is Euler's method in sigma/alpha, and DPM-Solver++ of order 1. A step leads to ``t - T // N`` as in
-    diffusers, not to the next visited timestep.
+    diffusers, not to the next visited timestep: for linspace spacing, or N that does not divide T, they differ.
 
     Args:
         eta: weight of the noise put back at each step, in [0, 1].
         use_clipped_model_output: derive eps anew from the clipped x0.
+        corrected: step to the next visited timestep.
     """
 
     diffusers_class = "DDIMScheduler"
@@ -50,7 +51,9 @@ class DDIM(Scheduler):
         *,
         eta: float = 0.0,
         use_clipped_model_output: bool = False,
+        corrected: bool = False,
     ) -> None:
+        grid = joined(grid) if flag("corrected", corrected) else grid
         super().__init__(grid, prediction)
         self.eta = in_range("eta", eta, 0.0, 1.0)
         abar, abar_next = grid.tensor("abar"), grid.tensor("abar_next")

@@ -23,8 +23,8 @@ class DPMMultistep(Scheduler):
     DPM-Solver++ (arXiv:2211.01095, Algorithm 2) on x0, and their SDE forms (there, section 5).
 
     1 NFE per step; 1 noise per step for ``sde-``. Order ``solver_order`` after a warm-up by the lower orders, but
-    3 converges with order 2 and, for ``sde-dpmsolver++``, with order 1, as in diffusers. ``solver_order=1`` is
-    DDIM, with eta = 1 for ``sde-dpmsolver++``.
+    3 converges with order 2 and, for ``sde-dpmsolver++``, with order 1, as in diffusers, whose second difference
+    lacks a factor 2 and, there, has a wrong sign. ``solver_order=1`` is DDIM, with eta = 1 for ``sde-dpmsolver++``.
 
     Args:
         solver_order: 1, 2 or 3.
@@ -32,6 +32,8 @@ class DPMMultistep(Scheduler):
         solver_type: ``midpoint`` or ``heun``, how the second order weighs the difference of two outputs.
         lower_order_final: descend to order 2 and 1 in the last two steps of fewer than 15.
         euler_at_final: take the last step with order 1.
+        corrected: weigh the second difference as the papers do: ``solver_order=3`` then has order 3, and 2 for
+            ``sde-dpmsolver++``.
     """
 
     diffusers_class = "DPMSolverMultistepScheduler"
@@ -62,12 +64,15 @@ class DPMMultistep(Scheduler):
         solver_type: str = "midpoint",
         lower_order_final: bool = True,
         euler_at_final: bool = False,
+        corrected: bool = False,
     ) -> None:
         through_eps = prediction.thresholding and not algorithm_type.endswith("++")
         super().__init__(grid, replace(prediction, x0_through_eps=through_eps))
         self.solver_order = whole("solver_order", solver_order, 1, 3)
         self.algorithm_type = one_of("algorithm_type", algorithm_type, ALGORITHMS)
-        self.order = 1 if (solver_order, algorithm_type) == (3, "sde-dpmsolver++") else min(solver_order, 2)
+        self.twice = 2.0 if flag("corrected", corrected) else 1.0
+        sde = algorithm_type == "sde-dpmsolver++"
+        self.order = 2 + bool(corrected) - sde if solver_order == 3 else solver_order
         self.on_x0 = algorithm_type.endswith("++")
         self.stochastic = algorithm_type.startswith("sde")
         self.midpoint = one_of("solver_type", solver_type, ("midpoint", "heun")) == "midpoint"
@@ -81,7 +86,9 @@ class DPMMultistep(Scheduler):
             )
         if algorithm_type == "sde-dpmsolver" and any(self.order_at(i) == 3 for i in range(self.steps)):
             raise OptionError("solver_order=3 is not defined for algorithm_type='sde-dpmsolver'; give 1 or 2")
-        self.weights = exponential_weights(grid, on_x0=self.on_x0, stochastic=self.stochastic)
+        self.weights = exponential_weights(
+            grid, on_x0=self.on_x0, stochastic=self.stochastic, corrected=corrected
+        )
 
     @classmethod
     def build_grid(cls, steps: int, options: GridOptions) -> Grid:
@@ -109,7 +116,7 @@ class DPMMultistep(Scheduler):
         elif order == 3:
             slope = w.newer[i] * (m - state[0])
             change = slope - w.older[i] * (state[0] - state[1])
-            x = x + w.second[i] * (slope + w.blend[i] * change) + w.third[i] * (w.bend[i] * change)
+            x = x + w.second[i] * (slope + w.blend[i] * change) + w.third[i] * (self.twice * w.bend[i] * change)
         if self.stochastic:
             x = x + w.std[i] * noise()
         return x, (m, *state)[: self.solver_order - 1]

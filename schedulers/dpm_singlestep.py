@@ -34,6 +34,7 @@ class DPMSinglestep(Scheduler):
         solver_type: ``midpoint`` or ``heun``, how differences of the outputs are weighed.
         lower_order_final: end with a shorter group. On in any case where a run ends at sigma = 0 or its steps are no
             multiple of ``solver_order``.
+        corrected: the right sign: of order 1 then.
     """
 
     diffusers_class = "DPMSolverSinglestepScheduler"
@@ -65,13 +66,15 @@ class DPMSinglestep(Scheduler):
         algorithm_type: str = "dpmsolver++",
         solver_type: str = "midpoint",
         lower_order_final: bool = False,
+        corrected: bool = False,
     ) -> None:
         super().__init__(grid, prediction)
         self.solver_order = whole("solver_order", solver_order, 1, 3)
         self.on_x0 = one_of("algorithm_type", algorithm_type, ALGORITHMS).endswith("++")
         self.stochastic = algorithm_type.startswith("sde")
         self.midpoint = one_of("solver_type", solver_type, ("midpoint", "heun")) == "midpoint"
-        self.order = int(self.midpoint or solver_order < 3) if self.stochastic else solver_order
+        wrong_sign = solver_order == 3 and not self.midpoint and not flag("corrected", corrected)
+        self.order = int(not wrong_sign) if self.stochastic else solver_order
         at_zero = bool(grid.sigma[-1] == 0)
         if not self.on_x0 and (at_zero or prediction.thresholding):
             raise OptionError(
@@ -83,7 +86,9 @@ class DPMSinglestep(Scheduler):
         if at_zero:
             self.orders[-1] = 1
         starts = [i + 1 - order for i, order in enumerate(self.orders)]
-        self.weights = exponential_weights(grid, on_x0=self.on_x0, stochastic=self.stochastic, starts=starts)
+        self.weights = exponential_weights(
+            grid, on_x0=self.on_x0, stochastic=self.stochastic, starts=starts, corrected=corrected
+        )
         lam = grid.tensor("alpha").log() - grid.tensor("sigma").log()
         h, back = lam[1:] - lam[starts], [max(i - 1, 0) for i in range(self.steps)]
         r0, r1 = (lam[:-1] - lam[starts]) / h, (lam[back] - lam[starts]) / h

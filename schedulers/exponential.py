@@ -30,17 +30,18 @@ class ExponentialWeights:
 
 
 def exponential_weights(
-    grid: Grid, *, on_x0: bool, stochastic: bool, starts: Sequence[int] | None = None
+    grid: Grid, *, on_x0: bool, stochastic: bool, starts: Sequence[int] | None = None, corrected: bool = False
 ) -> ExponentialWeights:
     """DPM-Solver (arXiv:2206.00927, eq. B.7) on eps, DPM-Solver++ (arXiv:2211.01095, eq. 9) on x0, or their SDE forms.
 
     The operations follow diffusers' one by one. The integrals of ``exp`` times a polynomial over the step are the
-    phi functions; ``third`` of the stochastic x0 form carries diffusers' sign, where ``q + 0.5`` would be right.
+    phi functions; ``third`` of the stochastic x0 form carries diffusers' sign, where ``q + 0.5`` is right.
 
     The midpoint rule weighs D1 by half of ``first`` in place of ``second``.
 
     Args:
         starts: points from which the steps that lead to points 1, 2, ... start; each from the one before where None.
+        corrected: the right sign.
     """
     alpha, sigma = grid.tensor("alpha"), grid.tensor("sigma")
     lam = alpha.log() - sigma.log()
@@ -53,7 +54,7 @@ def exponential_weights(
         first = alpha_next * grown
         second = alpha_next * (grown / (-k * h) + 1.0)
         q = (grown - k * h) / (k * h) ** 2
-        third = alpha_next * (q - 0.5 if stochastic else q + 0.5)
+        third = alpha_next * (q - 0.5 if stochastic and not corrected else q + 0.5)
         std = sigma_next * (1.0 - (-2 * h).exp()).sqrt()
     else:
         grown = h.exp() - 1.0

@@ -34,7 +34,6 @@ class IPNDM(Scheduler):
     """
 
     diffusers_class = "IPNDMScheduler"
-    diffusers_values: ClassVar[Mapping[str, tuple[object, ...]]] = {"corrected": (False,)}
     paper = "arXiv:2204.13902"
     order = 2
     default_prediction_type = "v_prediction"

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 
-from samplegraph.schedulers.grid import Grid
+from samplegraph.schedulers.grid import Array, Grid
 from samplegraph.schedulers.options import GridOptions
 from samplegraph.schedulers.precision import norm, widened
 from samplegraph.schedulers.respacing import sigma_to_t
@@ -18,13 +20,19 @@ def with_middles(base: Grid, options: GridOptions, middles: torch.Tensor) -> Gri
     Their timesteps are fractions, found by log-linear interpolation; those of Karras sigmas on the steps are whole.
     """
     t = base.timesteps.round() if options.respacing == "karras" else base.timesteps
-    between = sigma_to_t(middles.numpy(), np.log(training_sigmas(options))).astype(np.float32)
+    between = sigma_to_t(middles.numpy(), np.log(training_sigmas(options)))
+    return with_points(replace(base, timesteps=t), middles, between)
+
+
+def with_points(base: Grid, middles: torch.Tensor, timesteps: Array) -> Grid:
+    """The variance-exploding grid ``base`` with further points N, N + 1, ... at sigmas ``middles``, which the model
+    is told as ``timesteps``, in float32."""
     sigma = np.concatenate([base.sigma[:-1], widened(middles), base.sigma[-1:]])
     return Grid(
         steps=base.steps,
         family=base.family,
         schedule=base.schedule,
-        timesteps=np.concatenate([t, between.astype(np.float64)]),
+        timesteps=np.concatenate([base.timesteps, timesteps.astype(np.float32).astype(np.float64)]),
         alpha=np.ones(len(sigma)),
         sigma=sigma,
         alpha_next=np.ones(len(sigma) - 1),

@@ -122,7 +122,7 @@ def create(name: str, steps: int | None = None, **options: Any) -> Scheduler:
     scheduler.config = config
     points = scheduler.profile().points
     if prediction.prediction_type is not None:
-        refuse_blind(prediction.prediction_type, prediction, grid, points)
+        refuse_blind(prediction.prediction_type, prediction, scheduler.grid, points)
     return scheduler
 
 

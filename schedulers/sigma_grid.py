@@ -70,7 +70,8 @@ def final_sigma(options: GridOptions) -> float:
 def k_diffusion_grid(steps: int, options: GridOptions) -> Grid:
     """Variance-exploding grid of the Euler family: float timesteps, x = x0 + sigma * eps (arXiv:2206.00364).
 
-    Its own table ``laid_out`` is the number of steps for which there are sigmas, more than N for log_linear.
+    Its own table ``laid_out`` is the number of steps for which there are sigmas, more than N for log_linear, and
+    ``log_sigmas`` (T,) the logarithms of the training sigmas, unless timesteps are continuous.
 
     Raises:
         OptionError: sigmas that do not descend, or options that exclude each other.
@@ -99,7 +100,9 @@ def k_diffusion_grid(steps: int, options: GridOptions) -> Grid:
             timesteps = respacing.sigma_to_t(sigmas, log_table)
         sigmas = descending(np.append(sigmas, final_sigma(options)).astype(options.numpy_dtype))
     laid_out = len(sigmas) - 1
+    own = {"laid_out": np.array([float(laid_out)]), "log_sigmas": log_table}
     if options.timestep_type == "continuous" and options.prediction_type == "v_prediction":
+        del own["log_sigmas"]
         if options.timesteps is not None:
             raise OptionError("timesteps and timestep_type='continuous' exclude each other; give sigmas instead")
         timesteps = widened(0.25 * torch.from_numpy(sigmas[:-1]).log())
@@ -116,7 +119,7 @@ def k_diffusion_grid(steps: int, options: GridOptions) -> Grid:
         input_scale=1.0 / widened(norm(ratio[:-1])),
         init_noise_sigma=float(ratio.max() if unit else norm(ratio.max())),
         dtype=options.torch_dtype,
-        own={"laid_out": np.array([float(laid_out)])},
+        own=own,
     )
 
 

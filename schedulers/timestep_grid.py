@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 
@@ -68,3 +70,9 @@ def visited_grid(steps: int, options: GridOptions) -> Grid:
     """DDPM's grid: each step leads to the next visited timestep, the last to abar = 1."""
     t = visited(steps, options)
     return vp_grid(options, t, np.append(t[1:], -1.0), alpha_to_one=True)
+
+
+def joined(grid: Grid) -> Grid:
+    """The grid with each step leading to where the next one starts; the last stays."""
+    here = {"alpha_next": grid.alpha[:-1], "sigma_next": grid.sigma[:-1], "abar_next": grid.abar}
+    return replace(grid, **{name: np.append(table[1:], getattr(grid, name)[-1]) for name, table in here.items()})

@@ -35,9 +35,11 @@ class Row:
         return create(self.name, steps, **{**taken, **self.options, **options})
 
 
-def _dpm(order: float, algorithm: str = "dpmsolver++", keeps_variance: bool = True, **options: Any) -> Row:
+def _dpm(
+    order: float, algorithm: str = "dpmsolver++", keeps_variance: bool = True, exact_start: int = 0, **options: Any
+) -> Row:
     final = {} if algorithm.endswith("++") else {"final_sigmas_type": "sigma_min"}
-    return Row("dpm_multistep", {"algorithm_type": algorithm, **final, **options}, order, keeps_variance)
+    return Row("dpm_multistep", {"algorithm_type": algorithm, **final, **options}, order, keeps_variance, exact_start)
 
 
 #: Schedulers whose steps are not those of a discretised x0-eps pair; their tests of law are in test_parity_sde.py.
@@ -65,6 +67,8 @@ ZOO = [
     Row("ddim"),
     Row("ddim", {"eta": 0.5}),
     Row("ddim", {"eta": 1.0}),
+    # Every step leads to where the next one starts.
+    Row("ddim", {"corrected": True, "timestep_spacing": "linspace"}),
     Row("ddpm"),
     Row("ddpm", {"variance_type": "fixed_small_log"}),
     # The forward variance in place of the posterior's: larger than the marginal one at every step.
@@ -72,6 +76,8 @@ ZOO = [
     Row("euler"),
     # Churn as in diffusers, noise after the model has seen the sample: right for a constant x0.
     Row("euler", {"s_churn": 5.0, "prediction_type": "sample"}),
+    # Churn as in the paper.
+    Row("euler", {"s_churn": 5.0, "corrected": True}),
     Row("euler_ancestral"),
     Row("heun", order=2),
     # Only the corrected form uses the x0 of the first step.
@@ -83,15 +89,19 @@ ZOO = [
     _dpm(2, solver_type="heun"),
     # DPM++ 3M: D2 lacks a factor 2 in diffusers, so its third order is second.
     _dpm(2, solver_order=3),
+    _dpm(2, exact_start=2, solver_order=3),
+    _dpm(3, exact_start=2, solver_order=3, corrected=True),
     _dpm(1, "dpmsolver", solver_order=1),
     _dpm(2, "dpmsolver"),
     _dpm(2, "dpmsolver", solver_type="heun"),
     _dpm(2, "dpmsolver", solver_order=3),
+    _dpm(3, "dpmsolver", exact_start=2, solver_order=3, corrected=True),
     _dpm(1, "sde-dpmsolver++", solver_order=1),
     _dpm(2, "sde-dpmsolver++"),
     _dpm(2, "sde-dpmsolver++", solver_type="heun"),
     # A sign in diffusers' third-order term makes it first order.
     _dpm(1, "sde-dpmsolver++", solver_order=3),
+    _dpm(2, "sde-dpmsolver++", solver_order=3, corrected=True),
     # Integrates eps, which is not constant where x0 is: 1 + 2 (e^h - 1)^2 times the variance after one step.
     _dpm(1, "sde-dpmsolver", solver_order=1, keeps_variance=False),
     _dpm(2, "sde-dpmsolver", keeps_variance=False),
@@ -113,6 +123,7 @@ ZOO = [
     _singlestep(3, "sde-dpmsolver++"),
     # The sign again: here it multiplies outputs at samples of independent noise, and refinement does not converge.
     _singlestep(3, "sde-dpmsolver++", "heun", order=0),
+    Row("dpm_singlestep", {**_singlestep(3, "sde-dpmsolver++", "heun").options, "corrected": True}),
     Row("lms", {"order": 1}),
     Row("lms", {"order": 2}, order=2, exact_start=1),
     Row("lms", order=4, exact_start=3),
