@@ -56,7 +56,8 @@ def _without(reason: str) -> NoReturn:
 @pytest.fixture(scope="session")
 def library(built: Path) -> ctypes.CDLL:
     """The shared library."""
-    return binding.load(built / "libsamplegraph.so")
+    loaded: ctypes.CDLL = binding.load(built / "libsamplegraph.so")
+    return loaded
 
 
 @pytest.fixture(scope="session")

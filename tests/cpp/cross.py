@@ -65,22 +65,32 @@ def onnxruntime_for_arm() -> Path | None:
     return folder if folder.is_dir() else None
 
 
-def compare(folder: Path, run: list[str], graph: Path) -> float:
+def compare(folder: Path, run: list[str], graph: Path, library: Path) -> float:
     """The largest relative difference between the samples of ARM and of this machine."""
     from samplegraph.runtime import Engine
 
-    library = onnxruntime_for_arm()
-    if library is None:
-        print("  samplegraph-run: skipped, no ONNX Runtime for ARM")
-        return 0.0
     out = build.BUILD / "aarch64.npy"
-    labels = ["--set", "class_labels=3,1,4"] if any(t.name == "class_labels" for t in Engine(graph).inputs) else []
+    engine = Engine(graph)
+    labels = any(tensor.name == "class_labels" for tensor in engine.inputs)
     program = folder / "cli" / "samplegraph-run"
-    command = [*run, str(program), str(graph), *labels, "--output", str(out), "--onnxruntime", str(library)]
+    settings = ["--set", "class_labels=3,1,4"] if labels else []
+    command = [*run, str(program), str(graph), *settings, "--output", str(out), "--onnxruntime", str(library)]
     subprocess.run(command, check=True)
-    inputs = {"class_labels": [3, 1, 4]} if labels else {}
-    here = Engine(graph)(seed=0, **inputs)
+    here = engine(seed=0, class_labels=[3, 1, 4]) if labels else engine(seed=0)
     return float(np.abs(np.load(out) - here).max() / np.abs(here).max())
+
+
+def unit_tests(folder: Path, run: list[str], environment: dict[str, str]) -> None:
+    """Run each program of `TESTS`, and print its last line."""
+    for name in TESTS:
+        command = [*run, str(folder / "tests" / name), "--gtest_brief=1"]
+        done = subprocess.run(
+            command, capture_output=True, text=True, errors="replace", check=False, env={**os.environ, **environment}
+        )
+        if done.returncode:
+            raise SystemExit(f"{done.stdout[-5000:]}{done.stderr[-2000:]}\nerror: {name} failed under qemu")
+        passed = [line for line in done.stdout.splitlines() if "PASSED" in line]
+        print(f"  {name}: {passed[-1].strip()}", flush=True)
 
 
 def main() -> int:
@@ -93,16 +103,15 @@ def main() -> int:
     if run is None:
         print("  not run: there is no qemu")
         return 0
-    for name in TESTS:
-        done = subprocess.run([*run, str(folder / "tests" / name)], capture_output=True, text=True, check=False)
-        print(f"  {name}: {done.stdout.strip().splitlines()[-1]}", flush=True)
-        if done.returncode:
-            raise SystemExit(f"{done.stdout[-5000:]}{done.stderr[-2000:]}\nerror: {name} failed under qemu")
-    graph = Path(sys.argv[1]) if len(sys.argv) > 1 else build.BUILD / "graphs" / "toy-4.onnx"
-    if not graph.is_file():
-        graphs = ROOT / "tests" / "cpp" / "graphs.py"
-        subprocess.run([sys.executable, str(graphs), str(graph.parent)], check=True)
-    difference = compare(folder, run, graph)
+    graphs, library = build.BUILD / "graphs", onnxruntime_for_arm()
+    subprocess.run([sys.executable, str(ROOT / "tests" / "cpp" / "graphs.py"), str(graphs)], check=True)
+    engine = {"SAMPLEGRAPH_ONNXRUNTIME": str(library), "SAMPLEGRAPH_TEST_GRAPHS": str(graphs)} if library else {}
+    unit_tests(folder, run, engine)
+    if library is None:
+        print("  samplegraph-run: skipped, no ONNX Runtime for ARM")
+        return 0
+    graph = Path(sys.argv[1]) if len(sys.argv) > 1 else graphs / "toy-4.onnx"
+    difference = compare(folder, run, graph, library)
     print(f"  {graph.name}: largest relative difference from this machine {difference:.1e}")
     return 0 if difference < 1e-4 else 1
 

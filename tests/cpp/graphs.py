@@ -104,11 +104,11 @@ def takes_long_enough_to_be_cancelled() -> onnx.ModelProto:
     weight = np.eye(size, dtype=np.float32)
     names = ["noise", *(f"x{i}" for i in range(1, count)), "sample"]
     nodes = [helper.make_node("MatMul", [a, "w"], [b]) for a, b in pairwise(names)]
-    ends = [
+    inputs, outputs = (
         [helper.make_tensor_value_info(t.name, TensorProto.FLOAT, t.shape) for t in tensors]
         for tensors in (manifest.inputs, manifest.outputs)
-    ]
-    graph = helper.make_graph(nodes, "slow", *ends, [numpy_helper.from_array(weight, "w")])
+    )
+    graph = helper.make_graph(nodes, "slow", inputs, outputs, [numpy_helper.from_array(weight, "w")])
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
     return _described(model, manifest)
 

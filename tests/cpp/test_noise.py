@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,9 +17,9 @@ from samplegraph.runtime.noise import draw as python_draw
 SEED = st.integers(0, 2**64 - 1)
 
 
-def same(library: ctypes.CDLL, seed: int | list[int], rng: Rng, **shape: object) -> bool:
+def same(library: ctypes.CDLL, seed: int | list[int], rng: Rng, **shape: Any) -> bool:
     ours = draw(library, seed, rng=rng, **shape)
-    theirs = python_draw(seed, rng=rng, **shape)  # type: ignore[arg-type]
+    theirs = python_draw(seed, rng=rng, **shape)
     return all(a.shape == b.shape and a.tobytes() == b.tobytes() for a, b in zip(ours, theirs, strict=True))
 
 

@@ -65,9 +65,9 @@ def test_pictures_are_pixel_for_pixel_those_of_python(
     done = run_cli(*arguments, tmp_path / "cpp.png")
     assert done.returncode == 0, done.stderr
     assert python_cli(["run", *arguments, str(tmp_path / "python.png")], "samplegraph") == 0
-    pictures = [Image.open(tmp_path / name) for name in ("cpp.png", "python.png")]
-    assert pictures[0].mode == pictures[1].mode
-    assert np.array_equal(*[np.asarray(each) for each in pictures])
+    ours, theirs = (Image.open(tmp_path / name) for name in ("cpp.png", "python.png"))
+    assert ours.mode == theirs.mode
+    assert np.array_equal(np.asarray(ours), np.asarray(theirs))
 
 
 @pytest.mark.parametrize("order", ["C", "F"])
@@ -209,7 +209,8 @@ def test_no_library_at_all(toy: Toy, run_cli: Run) -> None:
 def test_out_of_memory(
     toy: Toy, built: Path, onnxruntime: Path, tmp_path: Path, batch: int | str, samples: int, limit: int
 ) -> None:
-    command = [built / "cli" / "samplegraph-run", toy(batch=batch), "--set", "class_labels=1", "--threads", "1"]
+    command: list[str | Path] = [built / "cli" / "samplegraph-run", toy(batch=batch), "--set", "class_labels=1"]
+    command += ["--threads", "1"]
     command += ["--samples", str(samples), "--output", tmp_path / "x.npy", "--onnxruntime", onnxruntime]
     done = subprocess.run(
         command,
@@ -226,7 +227,8 @@ def test_out_of_memory(
 
 def test_ctrl_c(built: Path, onnxruntime: Path, tmp_path: Path) -> None:
     (tmp_path / "slow.onnx").write_bytes(GRAPHS["slow"]().SerializeToString())
-    command = [built / "cli" / "samplegraph-run", "slow.onnx", "--bench", "10000", "--onnxruntime", onnxruntime]
+    command: list[str | Path] = [built / "cli" / "samplegraph-run", "slow.onnx", "--bench", "10000"]
+    command += ["--onnxruntime", onnxruntime]
     with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         time.sleep(1.0)
         process.send_signal(signal.SIGINT)

@@ -81,10 +81,10 @@ def test_noise_and_sample_of_a_scheduler(library: ctypes.CDLL, onnxruntime: Path
     python = Engine(path)
     noise, plan = python.manifest.input("noise"), python.manifest.noise
     assert noise is not None
-    shape = {"sample_shape": noise.shape[1:], "slices": plan.slices, "noise_kind": plan.kind}
+    shape: dict[str, Any] = {"sample_shape": noise.shape[1:], "slices": plan.slices, "noise_kind": plan.kind}
     for seed in (0, [0, 1]):
         drawn = draw(library, seed, samples=2, **shape)
-        known = python_draw(seed, samples=2, **shape)  # type: ignore[arg-type]
+        known = python_draw(seed, samples=2, **shape)
         assert all(a.tobytes() == b.tobytes() for a, b in zip(drawn, known, strict=True))
     given = inputs(python.manifest, 2)
     with NativeEngine(library, path, onnxruntime) as native:
