@@ -87,6 +87,7 @@ def options_of(name: str) -> tuple[Option, ...]:
     found = []
     for key in [*own, *sorted(set(defaults) - set(own))]:
         choices, allowed = _allowed(name, key)
+        allowed = allowed or ("true or false" if isinstance(defaults[key], bool) else "")
         found.append(Option(key, defaults[key], choices, allowed, meanings.get(key, ""), key in own))
     return tuple(found)
 

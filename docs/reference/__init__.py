@@ -1,0 +1,1 @@
+"""Writes docs/schedulers.md and its figures from the registry."""
