@@ -92,6 +92,9 @@ def test_bad_call(toy: Toy, library: ctypes.CDLL, onnxruntime: Path, batch: int 
         (Tensor("w", "float16", ("B",), "condition", minimum=0, maximum=0.1), [0.1, 0.3]),
         (Tensor("w", "int64", ("B",), "condition", minimum=0.5), [1, 0]),
         (Tensor("w", "float32", (), "condition", default=3.0), [1.0]),
+        (Tensor("mask", "float32", ("B", 1, 2), "mask", minimum=0, maximum=1), [[[0.5, 1.5]]]),
+        (Tensor("mask", "float32", ("B", 1, 2), "mask", minimum=0, maximum=1), None),
+        (Tensor("image", "float32", ("B", 1, 2), "image"), [[[0.5, NAN]]]),
         (Tensor("w", "float32", ("B", "words"), "condition", default=3.0), None),
     ],
 )

@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from binding import NativeEngine, draw
+from binding import NativeEngine, SamplegraphError, draw
 
 from samplegraph.export import Captures, compile
 from samplegraph.export.cli.export import make_scheduler
 from samplegraph.models import Sampler
 from samplegraph.models.demo import demo_model, demo_source
-from samplegraph.runtime import Engine
+from samplegraph.runtime import Engine, InputError
 from samplegraph.runtime.manifest import Manifest
 from samplegraph.runtime.noise import draw as python_draw
 from samplegraph.schedulers import Scheduler, names
@@ -102,6 +102,15 @@ def test_describe_of_tokens_and_inpainting(run_cli: Callable[..., Any], export: 
     words = {"vq_diffusion": ("uniform in [0, 1), 7 slices", "int64 (1, "), "repaint": ("image ", "mask ", ", 0..1")}
     for each in words[name]:
         assert each in done.stdout
+
+
+def test_uniforms_come_from_torchs_generator_alone(library: ctypes.CDLL, onnxruntime: Path, export: Export) -> None:
+    path = export("vq_diffusion")
+    with pytest.raises(InputError) as python:
+        Engine(path)(seed=0, rng="philox", class_labels=1)
+    with NativeEngine(library, path, onnxruntime) as native, pytest.raises(SamplegraphError) as cpp:
+        native(seed=0, rng="philox", class_labels=1)
+    assert str(cpp.value) == str(python.value)
 
 
 @pytest.mark.parametrize("batch", [4, "dynamic"])
