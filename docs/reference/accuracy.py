@@ -47,7 +47,8 @@ def measure(only: tuple[str, ...] = ()) -> Numbers:
 
 def write(numbers: Numbers) -> None:
     """Keep the numbers next to the picture."""
-    NUMBERS.write_text(json.dumps(numbers, indent=1) + "\n", encoding="utf-8")
+    rows = ",\n".join(f" {json.dumps(row)}: {json.dumps(found)}" for row, found in numbers.items())
+    NUMBERS.write_text(f"{{\n{rows}\n}}\n", encoding="utf-8")
 
 
 def read() -> Numbers:
