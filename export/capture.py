@@ -75,7 +75,13 @@ def capture_denoiser(denoiser: Denoiser, sig: Signature) -> ir.Model:
         )
     axis = {0: torch.export.Dim("rows")}
     dynamic = None if sig.batch else (axis, axis, *([tuple(axis for _ in rows)] if rows else []))
-    return _export(network, (sample, timestep, *rows), ["sample", "timestep", *names], "output", dynamic)
+    model = _export(network, (sample, timestep, *rows), ["sample", "timestep", *names], "output", dynamic)
+    if not sig.batch and any(v.shape is not None and isinstance(v.shape[0], int) for v in model.graph.inputs):
+        raise ExportError(
+            "the model makes a plain number of its batch, as len(x) and int(x.shape[0]) do; use x.shape[0] and no "
+            "numbers, or give batch=B instead of 'dynamic'"
+        )
+    return model
 
 
 def trace_sampler(sampler: Sampler, sig: Signature) -> ir.Model:

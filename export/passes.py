@@ -19,6 +19,7 @@ def tidy_denoiser(model: ir.Model) -> None:
         StaticReshapePass(),
         PicksPass(),
         LayoutPass(),
+        *([common.ShapeInferencePass()] if _is_symbolic(model) else []),  # what the passes above made known
         common.CommonSubexpressionEliminationPass(),
         common.DeduplicateInitializersPass(),
         common.RemoveUnusedNodesPass(),
@@ -26,6 +27,11 @@ def tidy_denoiser(model: ir.Model) -> None:
         common.RemoveUnusedNodesPass(),
         common.ClearMetadataAndDocStringPass(),
     )(model)
+
+
+def _is_symbolic(model: ir.Model) -> bool:
+    shape = model.graph.inputs[0].shape
+    return shape is not None and not all(isinstance(n, int) for n in shape)
 
 
 def tidy_linked(model: ir.Model) -> None:

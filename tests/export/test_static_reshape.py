@@ -40,3 +40,28 @@ def test_what_is_left_alone(numbers: str) -> None:
     )
     ir.passes.common.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)(m)
     assert np.array_equal(target(m), [int(n) for n in numbers.strip("[]").split(",")])
+
+
+def test_a_target_put_together_from_a_shape() -> None:
+    """What the exporter writes for attention's keys: rows and heads merged, and parted again."""
+    body = """
+        last = Constant <value_ints = [-1]> ()
+        before = Constant <value_ints = [-2]> ()
+        end = Constant <value_ints = [9223372036854775807]> ()
+        start = Constant <value_ints = [-9223372036854775808]> ()
+        s = Shape(x)
+        n = Slice(s, last, end)
+        m = Slice(s, before, last)
+        rest = Slice(s, start, before)
+        merged = Concat <axis = 0> (last, m, n)
+        a = Reshape(x, merged)
+        b = Transpose <perm = [0, 2, 1]> (a)
+        parted = Concat <axis = 0> (rest, n, m)
+        y = Reshape(b, parted)
+    """
+    m = model('(float["rows",3,4,6] x) => (float["rows",3,6,4] y)', body)
+    ir.passes.common.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)(m)
+    assert target(m) == [-1, 4, 6]
+    targets = [n.inputs[1].const_value for n in m.graph if n.op_type == "Reshape" and n.inputs[1] is not None]
+    assert [t.numpy().tolist() for t in targets if t is not None] == [[-1, 4, 6], [-1, 3, 6, 4]]
+    assert str(m.graph.outputs[0].shape) == "[rows,3,6,4]"
