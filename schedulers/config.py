@@ -16,6 +16,8 @@ from samplegraph.schedulers.registry import create, names, option_defaults, own_
 
 #: Arguments of diffusers' ``set_timesteps`` and ``step``: no keys of its configs.
 _ARGUMENTS = ("timesteps", "sigmas", "exact_tables")
+#: Keys without which a diffusers class cannot be made: written though they are our defaults.
+_REQUIRED = ("num_vec_classes",)
 
 
 def from_config(
@@ -50,7 +52,7 @@ def from_config(
     own = set(option_defaults(name)) | {f for f, r in RESPACING_FLAGS.items() if r in _respacings(cls)}
     _refuse_foreign(cls, {k: v for k, v in given.items() if k not in own}, own)
     _refuse_values(cls, given)
-    if given.get("prediction_type") is None and "timestep_type" in own and _reads_prediction_type(given):
+    if given.get("prediction_type") is None and _reads_prediction_type(given, own):
         given["prediction_type"] = "epsilon"
     return create(name, steps, **{k: v for k, v in given.items() if k in own})
 
@@ -72,7 +74,9 @@ def save_config(scheduler: Scheduler, path: str | os.PathLike[str]) -> None:
     written |= {flag: respacing == r for flag, r in RESPACING_FLAGS.items() if r in _respacings(cls)}
     for key, value in config.items():
         is_argument = key in _ARGUMENTS or (key in own and key not in INERT)
-        if (value is None and key != "trained_betas") or (is_argument and value == defaults[key]):
+        if key not in _REQUIRED and (
+            (value is None and key != "trained_betas") or (is_argument and value == defaults[key])
+        ):
             continue
         written[key] = list(value) if isinstance(value, tuple) else value
     target = Path(path)
@@ -116,8 +120,10 @@ def _respacings(cls: type[Scheduler]) -> tuple[object, ...]:
     return cls.diffusers_values.get("respacing", ())
 
 
-def _reads_prediction_type(given: Mapping[str, Any]) -> bool:
-    return given.get("timestep_type") == "continuous" or any(given.get(key) for key in ("s_churn", "solver_p"))
+def _reads_prediction_type(given: Mapping[str, Any], own: Iterable[str]) -> bool:
+    """Whether the scheduler has to be told what the model predicts, which diffusers then takes to be epsilon."""
+    churned = "timestep_type" in own and (given.get("timestep_type") == "continuous" or bool(given.get("s_churn")))
+    return churned or bool(given.get("solver_p"))
 
 
 def _refuse_foreign(cls: type[Scheduler], foreign: Mapping[str, Any], own: Iterable[str]) -> None:

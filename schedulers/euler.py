@@ -66,7 +66,7 @@ class Euler(Scheduler):
         self.s_tmin = in_range("s_tmin", s_tmin, 0.0, inf)
         self.s_tmax = in_range("s_tmax", s_tmax, 0.0, inf)
         self.s_noise = in_range("s_noise", s_noise, 0.0, inf)
-        self.ahead = bool(self.s_churn and flag("corrected", corrected))
+        self.ahead = flag("corrected", corrected) and self.s_churn > 0
         if self.s_churn and not self.ahead and prediction.prediction_type is None:
             raise OptionError(
                 f"s_churn={s_churn!r} needs prediction_type: the noise it adds after the model has seen the "

@@ -83,6 +83,7 @@ class GridOptions:
         flag("set_alpha_to_one", self.set_alpha_to_one)
         flag("skip_prk_steps", self.skip_prk_steps)
         flag("exact_tables", self.exact_tables)
+        in_range("lambda_min_clipped", self.lambda_min_clipped, float("-inf"), float("inf"))
         in_range("sampling_eps", self.sampling_eps, 0.0, 1.0)
         for name in ("beta_min", "beta_max"):
             in_range(name, getattr(self, name), 0.0, float("inf"))

@@ -44,6 +44,7 @@ CLIPPING: Dimension = [
     {"thresholding": True, "dynamic_thresholding_ratio": 0.9, "sample_max_value": 3.0},
 ]
 RESPACING: Dimension = [{}, *({f"use_{name}_sigmas": True} for name in ("karras", "exponential", "beta"))]
+THRESHOLDING: Dimension = [{}, {"thresholding": True, "sample_max_value": 2.0}]
 FINAL = _values("final_sigmas_type", "zero", "sigma_min")
 
 PRODUCTS: dict[str, list[Dimension]] = {
@@ -93,6 +94,65 @@ PRODUCTS: dict[str, list[Dimension]] = {
         _values("lambda_min_clipped", -inf, -5.1),
         [{}, {"thresholding": True, "sample_max_value": 2.0}],
         [*RESPACING, {"use_lu_lambdas": True}],
+    ],
+    "DEISMultistepScheduler": [
+        *COMMON,
+        BETAS,
+        _values("solver_order", 1, 2, 3),
+        _values("algorithm_type", "deis", "dpmsolver"),
+        _values("solver_type", "logrho", "heun"),
+        _values("lower_order_final", True, False),
+        THRESHOLDING,
+        RESPACING,
+    ],
+    "UniPCMultistepScheduler": [
+        *COMMON,
+        BETAS,
+        ZERO_SNR,
+        FINAL,
+        _values("solver_order", 1, 2, 3, 4),
+        _values("predict_x0", True, False),
+        _values("solver_type", "bh1", "bh2"),
+        _values("lower_order_final", True, False),
+        _values("disable_corrector", [], [0], [0, 1, 2]),
+        THRESHOLDING,
+        RESPACING,
+    ],
+    "DPMSolverSinglestepScheduler": [
+        PREDICTION,
+        BETAS,
+        [
+            {"algorithm_type": "dpmsolver++"},
+            {"algorithm_type": "dpmsolver", "final_sigmas_type": "sigma_min"},
+            {"algorithm_type": "sde-dpmsolver++"},
+            {"algorithm_type": "sde-dpmsolver++", "final_sigmas_type": "sigma_min"},
+        ],
+        _values("solver_order", 1, 2, 3),
+        _values("solver_type", "midpoint", "heun"),
+        _values("lower_order_final", True, False),
+        _values("lambda_min_clipped", -inf, -5.1),
+        THRESHOLDING,
+        RESPACING,
+    ],
+    "LMSDiscreteScheduler": [*COMMON, BETAS, RESPACING],
+    "PNDMScheduler": [
+        _values("prediction_type", "epsilon", "v_prediction"),
+        *COMMON[1:],
+        BETAS,
+        _values("skip_prk_steps", True, False),
+        _values("set_alpha_to_one", True, False),
+    ],
+    "IPNDMScheduler": [_values("num_train_timesteps", 1000, 500)],
+    "KDPM2DiscreteScheduler": [*COMMON, BETAS, RESPACING],
+    "KDPM2AncestralDiscreteScheduler": [*COMMON, BETAS, RESPACING],
+    "DDIMInverseScheduler": [
+        PREDICTION,
+        _values("timestep_spacing", "leading", "trailing"),  # linspace is refused
+        COMMON[2],
+        BETAS,
+        ZERO_SNR,
+        CLIPPING[:3],
+        _values("set_alpha_to_one", True, False),
     ],
 }
 #: Arguments of ``set_timesteps`` in place of a step count; mostly none.

@@ -53,13 +53,7 @@ CONFIGS: dict[str, list[dict[str, Any]]] = {
 }
 CASES = [(name, config) for name in names() for config in ({}, *CONFIGS.get(name, []))]
 FROM_DIFFUSERS = [name for name in names() if scheduler_class(name).diffusers_class]
-#: diffusers requires num_vec_classes, which save_config leaves out at our default.
-NOT_SAVED = pytest.mark.xfail(raises=TypeError, strict=True, reason="save_config leaves out num_vec_classes=9")
-THEIRS = [
-    pytest.param(name, config, marks=[NOT_SAVED] if name == "vq_diffusion" and not config else [])
-    for name, config in CASES
-    if name in FROM_DIFFUSERS
-]
+THEIRS = [(name, config) for name, config in CASES if name in FROM_DIFFUSERS]
 
 
 def diffusers_class(name: str) -> Any:
@@ -165,7 +159,6 @@ def test_keys_of_older_releases_pass(name: str) -> None:
     assert read(name, older).config == read(name, {}).config
 
 
-@pytest.mark.xfail(raises=OptionError, strict=True, reason="from_config fills in prediction_type for euler only")
 def test_a_nested_solver_reads_diffusers_default_prediction() -> None:
     """Both schedulers read the same output, so it is told apart: diffusers' default is epsilon."""
     config = {"solver_p": {"_class_name": "DPMSolverMultistepScheduler", "solver_order": 1}}

@@ -1,4 +1,4 @@
-"""Eager float32 runs against diffusers' own production loop, over the option cross-products of the six schedulers.
+"""Eager float32 runs against diffusers' own production loop, over the option cross-products.
 
 Most runs are equal to the last bit, because tables and coefficients are computed by diffusers' own operations: where
 float32 is ill-conditioned (sigma 4096 in two steps costs diffusers itself 1e-2) the same rounding happens on both
@@ -22,14 +22,18 @@ pytestmark = pytest.mark.filterwarnings("ignore")  # diffusers' own
 TOLERANCE = 5e-6
 #: The one ill-conditioned family: churn moves a sample of size sigma = 4096 after the model has seen it, and x0 is then
 #: read from v in another order than diffusers does, so its last bit may flip that of the sample (5e-4). Worst of
-#: 600 drawn: 9.7e-6, in 3 steps; 3 of them are above 5e-6.
+#: 600 drawn: 9.7e-6, in 3 steps; 3 of them are above 5e-6. And where few steps fall from a large sigma: x0 is read
+#: from v as the small difference of large numbers, whose last bits depend on the order of operations (KDPM2 in 2 and
+#: 3 steps 1.3e-5, PNDM in one 1.6e-5, of 320 drawn each).
 ILL_CONDITIONED = 1e-4
 
 
 def tolerance(c: Configuration) -> float:
     """The bar for one configuration."""
-    churned = c.arguments.get("s_churn") and c.config.get("rescale_betas_zero_snr")
-    return ILL_CONDITIONED if churned and c.config["prediction_type"] == "v_prediction" else TOLERANCE
+    steep = c.arguments.get("s_churn") and c.config.get("rescale_betas_zero_snr")
+    if c.class_name in ("KDPM2DiscreteScheduler", "KDPM2AncestralDiscreteScheduler", "PNDMScheduler"):
+        steep = c.steps is not None and c.steps <= 3
+    return ILL_CONDITIONED if steep and c.config["prediction_type"] == "v_prediction" else TOLERANCE
 
 
 @pytest.fixture(autouse=True)
@@ -127,6 +131,9 @@ def _known_to_diffusers(config: dict[str, object], plain: dict[str, object]) -> 
         ("HeunDiscreteScheduler", {}, {}),
         ("DPMSolverMultistepScheduler", {}, {}),
         ("DPMSolverMultistepScheduler", {"algorithm_type": "sde-dpmsolver++"}, {}),
+        ("DPMSolverSinglestepScheduler", {"algorithm_type": "sde-dpmsolver++"}, {}),
+        ("KDPM2AncestralDiscreteScheduler", {}, {}),
+        ("UniPCMultistepScheduler", {}, {}),
     ],
 )
 def test_we_draw_as_often_as_diffusers(
