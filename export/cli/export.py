@@ -195,11 +195,10 @@ def _summary(program: Program, path: Path) -> None:
     file = program.manifest.weights.file
     table.add_row("weights", f"{_size(report.weight_bytes)} {'embedded' if file is None else f'in {file}'}")
     table.add_row("denoiser evaluations (NFE)", str(report.nfe))
-    table.add_row(
-        "denoiser nodes",
-        f"{done['folded']} folded, {done['hoisted']} hoisted, {done['batched']} batched over steps, "
-        f"{done['per site']} per evaluation",
-    )
+    nodes = f"{done['folded']} folded, {done['hoisted']} hoisted, {done['batched']} batched over steps, "
+    shared = done.get("on one branch", 0)
+    nodes += f"{done['per site']} per evaluation" + (f", {shared} of them on one branch" if shared else "")
+    table.add_row("denoiser nodes", nodes)
     if report.total.flops:
         share = 100 * report.saved.flops / report.total.flops
         text = f"{report.saved.flops / 1e6:,.1f} MFLOP ({share:.1f} %) and {_size(report.saved.bytes)} of values"
