@@ -13,7 +13,7 @@ import torch
 from networks import TinyUNet, seeded
 from torch import nn
 
-from samplegraph.export import Captures, ExportError, Program, compile
+from samplegraph.export import Captures, ExportError, Program, VerificationError, compile
 from samplegraph.export.verify import example_inputs, run_eager, run_graph
 from samplegraph.models import Sampler
 from samplegraph.runtime import Engine, read_manifest
@@ -89,6 +89,13 @@ def test_kinds_of_denoiser(
 def test_a_sampler_that_never_asks_the_model_is_refused(denoisers: dict[str, nn.Module]) -> None:
     with pytest.raises(ExportError, match="steps=1 of ipndm never asks the model; give more steps"):
         compile(Sampler(denoisers["tiny"], create("ipndm", 1)))
+
+
+def test_an_ill_conditioned_sampler_is_said_to_be_one(captures: Captures, denoisers: dict[str, nn.Module]) -> None:
+    """Two Euler steps from sigma 157 magnify the last bits of the model's output."""
+    program = compile(Sampler(denoisers["tiny"], create("euler", 2)), captures=captures)
+    with pytest.raises(VerificationError, match="ill-conditioned.* take more steps"):
+        program.verify(tolerance=1e-9)
 
 
 def test_tied_weights_are_stored_once(tmp_path: Path) -> None:
