@@ -41,6 +41,8 @@ class Stepwise:
             raise OptionError(
                 f"{name} takes {profile.nfe} predictions in {scheduler.steps} steps; stepwise use needs one each"
             )
+        if any(points[0] >= scheduler.steps for points in profile.evaluations):
+            raise OptionError(f"{name} adds noise before it asks the model; stepwise use needs the sample itself asked")
         if scheduler.inputs or scheduler.classes or scheduler.prediction.thresholding:
             raise OptionError(f"{name} takes more than predictions (inputs, tokens or thresholding); use a Sampler")
         self.scheduler, self.profile = scheduler, profile

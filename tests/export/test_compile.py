@@ -94,7 +94,7 @@ def test_a_sampler_that_never_asks_the_model_is_refused(denoisers: dict[str, nn.
 def test_an_ill_conditioned_sampler_is_said_to_be_one(captures: Captures, denoisers: dict[str, nn.Module]) -> None:
     """Two Euler steps from sigma 157 magnify the last bits of the model's output."""
     program = compile(Sampler(denoisers["tiny"], create("euler", 2)), captures=captures)
-    with pytest.raises(VerificationError, match="ill-conditioned.* take more steps"):
+    with pytest.raises(VerificationError, match=r"ill-conditioned.* take more steps"):
         program.verify(tolerance=1e-9)
 
 

@@ -65,3 +65,8 @@ def test_what_is_public(name: str) -> None:
     assert torch.allclose(scheduler.add_noise(torch.ones(2), torch.ones(2), 3), torch.full((2,), alpha + sigma))
     with pytest.raises(OptionError, match="i=8"):
         scheduler.add_noise(1.0, 1.0, 8)
+
+
+def test_noise_before_the_model_is_refused() -> None:
+    with pytest.raises(OptionError, match="euler adds noise before it asks the model"):
+        Stepwise(create("euler", 8, s_churn=2.0, corrected=True))
