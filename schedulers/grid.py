@@ -88,15 +88,11 @@ class Grid:
         return torch.from_numpy(getattr(self, table).copy()).to(self.dtype)
 
 
-#: More steps than any sampler is run with; tables and plans of more would only take time and memory.
-MAX_STEPS = 5000
-
-
 def step_count(steps: int | None, timesteps: Sequence[float] | None, sigmas: Sequence[float] | None) -> int:
     """Number of steps that ``steps``, custom ``timesteps`` (N) or custom ``sigmas`` (N + 1) ask for.
 
     Raises:
-        OptionError: none or two of them, a count below 1 or above ``MAX_STEPS``, or counts that contradict each other.
+        OptionError: none or two of them, a count below 1, or counts that contradict each other.
     """
     if timesteps is not None and sigmas is not None:
         raise OptionError("timesteps and sigmas are both given; give one of them")
@@ -112,6 +108,4 @@ def step_count(steps: int | None, timesteps: Sequence[float] | None, sigmas: Seq
     assert count is not None
     if count < 1:
         raise OptionError("sigmas needs at least two entries: one step and the final sigma")
-    if count > MAX_STEPS:
-        raise OptionError(f"steps={count} is not allowed; give at most {MAX_STEPS}")
     return count

@@ -38,6 +38,9 @@ REGISTRY: Mapping[str, str] = {
     "vq_diffusion": "VQDiffusion",
 }
 
+#: More steps than any sampler is run with; tables and plans of more would only take time and memory.
+MAX_STEPS = 5000
+
 #: Options that are sequences of numbers: lists, arrays and tensors become tuples of floats.
 _SEQUENCES = ("timesteps", "sigmas", "trained_betas")
 
@@ -115,6 +118,8 @@ def create(name: str, steps: int | None = None, **options: Any) -> Scheduler:
     last = grid_options.schedule.num_train_timesteps
     if count > last and grid_options.sigmas is None and "num_train_timesteps" in defaults:
         raise OptionError(f"steps={count} is more than num_train_timesteps={last}; give at most {last}")
+    if count > MAX_STEPS:
+        raise OptionError(f"steps={count} is not allowed; give at most {MAX_STEPS}")
     grid = cls.build_grid(count, grid_options)
     prediction = PredictionOptions(**{k: config[k] for k in cls.prediction_defaults})
     scheduler = cls(grid, prediction, **{k: config[k] for k in own_defaults(cls)})

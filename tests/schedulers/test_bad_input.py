@@ -78,6 +78,10 @@ CASES: list[tuple[str, Any, dict[str, Any], list[str]]] = [
     ("euler", 5, {"interpolation_type": "cubic"}, ["interpolation_type='cubic'", "log_linear"]),
     ("euler", 5, {"timestep_type": "real"}, ["timestep_type='real'", "continuous"]),
     ("euler", 5, {"s_churn": -1.0}, ["s_churn=-1.0"]),
+    ("euler", 5, {"corrected": 3}, ["corrected=3"]),
+    ("dpm_multistep", 5, {"lambda_min_clipped": "x"}, ["lambda_min_clipped='x'"]),
+    ("karras_ve", 5001, {}, ["steps=5001", "5000"]),
+    ("score_sde_ve", 100, {"correct_steps": 10**9}, ["more than 10,000 evaluations", "fewer"]),
     ("euler", 5, {"s_churn": 1.0}, ["s_churn=1.0", "prediction_type"]),
     ("euler", 5, {"beta_start": 0.0, "beta_end": 0.0}, ["sigma = 0", "beta_start"]),
     (
