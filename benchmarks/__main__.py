@@ -1,4 +1,8 @@
-"""``python -m benchmarks``: measure, print the tables, and after a full run keep them in README.md."""
+"""``python -m benchmarks``: measure, print the tables, and after a full run keep them in README.md.
+
+A full run takes most of an hour. It may be made in parts, each with its selection and ``--output``, the last one
+``--with`` the files of the others and ``--publish``.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +33,7 @@ def main(arguments: list[str] | None = None) -> int:
     folder = nullcontext(options.folder) if options.folder else tempfile.TemporaryDirectory()
     with folder as place:
         try:
-            records = _measure(_plan(options, Path(place).absolute()))
+            records = [*_earlier(options), *_measure(_plan(options, Path(place).absolute()), options.output)]
         except MeasurementError as error:
             print(f"benchmarks: {error}", file=sys.stderr)
             return 2
@@ -39,15 +43,30 @@ def main(arguments: list[str] | None = None) -> int:
     data = json.dumps({"machine": about, "records": records}, indent=1) + "\n"
     if options.output:
         options.output.write_text(data, encoding="utf-8")
-    if _is_full(options):
+    if _is_full(options) or options.publish:
         RESULTS.mkdir(exist_ok=True)
         (RESULTS / f"{machine.name()}.json").write_text(data, encoding="utf-8")
         table.write(ROOT / "README.md", text)
     return 0
 
 
-def _measure(plan: Plan) -> list[Record]:
-    """All records; a bar on stderr where that is a terminal."""
+def _earlier(options: Any) -> list[Record]:
+    """The records of the runs that this one completes.
+
+    Raises:
+        MeasurementError: a file does not hold any.
+    """
+    records: list[Record] = []
+    for path in options.earlier:
+        try:
+            records += json.loads(path.read_text(encoding="utf-8"))["records"]
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise MeasurementError(f"--with {path}: holds no records ({error}); give what --output wrote") from error
+    return records
+
+
+def _measure(plan: Plan, output: Path | None) -> list[Record]:
+    """All records, each written to ``output`` as soon as it is there; a bar on stderr where that is a terminal."""
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     records: list[Record] = []
@@ -60,6 +79,8 @@ def _measure(plan: Plan) -> list[Record]:
 
         for record in measurements(plan, started):
             records.append(record)
+            if output:
+                output.write_text(json.dumps({"records": records}, indent=1) + "\n", encoding="utf-8")
     return records
 
 
@@ -99,6 +120,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--seconds", type=float, default=20.0, help="how long whole graph and host loop run in turn")
     add("--limit", type=float, default=1200.0, help="seconds after which a measurement is given up")
     add("--folder", type=Path, help="keep the graphs there; they are used again if compile is no part")
+    add("--with", type=Path, action="append", default=[], dest="earlier", help="add the records of that --output")
+    add("--publish", action="store_true", help="keep the tables in README.md though not everything was asked for")
     add("--output", type=Path, help="write the records there as JSON")
     return parser
 

@@ -61,6 +61,14 @@ def test_bad_selections_are_refused_in_one_line(option: tuple[str, str]) -> None
     assert "Traceback" not in done.stderr
 
 
+def test_a_file_without_records_is_refused_before_anything_is_measured(tmp_path: Path) -> None:
+    (tmp_path / "x.json").write_text("[]")
+    done = bench("--quick", "--with", str(tmp_path / "x.json"))
+    assert done.returncode == 2
+    assert "x.json: holds no records" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
 def records(model: str, steps: int) -> list[dict[str, Any]]:
     """Made-up figures of one model: the traced routes are 2 and 10 times slower."""
     made: list[dict[str, Any]] = []
