@@ -74,5 +74,9 @@ def visited_grid(steps: int, options: GridOptions) -> Grid:
 
 def joined(grid: Grid) -> Grid:
     """The grid with each step leading to where the next one starts; the last stays."""
-    here = {"alpha_next": grid.alpha[:-1], "sigma_next": grid.sigma[:-1], "abar_next": grid.abar}
-    return replace(grid, **{name: np.append(table[1:], getattr(grid, name)[-1]) for name, table in here.items()})
+    return replace(
+        grid,
+        alpha_next=np.append(grid.alpha[1:-1], grid.alpha_next[-1]),
+        sigma_next=np.append(grid.sigma[1:-1], grid.sigma_next[-1]),
+        abar_next=np.append(grid.abar[1:], grid.abar_next[-1]),
+    )
