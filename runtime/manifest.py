@@ -203,12 +203,33 @@ class Manifest:
 
 
 T = TypeVar("T")
+#: The largest number of a manifest.
+LARGEST = 2**63
 
 
 def _build(cls: type[T], data: Mapping[str, Any]) -> T:
-    """``cls`` from the keys of ``data`` that it knows; lists become tuples."""
-    known = {f.name for f in fields(cls)}  # type: ignore[arg-type]
-    return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in dict(data).items() if k in known})
+    """``cls`` from the keys of ``data`` that it knows; lists become tuples, and values have the declared types."""
+    known = {f.name: str(f.type) for f in fields(cls)}  # type: ignore[arg-type]
+    return cls(**{k: _typed(k, v, known[k]) for k, v in dict(data).items() if k in known})
+
+
+def _typed(name: str, value: Any, declared: str) -> Any:
+    """``value`` if it is what a field declared ``int``, ``float``, ``str``, a tuple or a mapping may hold.
+
+    Raises:
+        ValueError: it is not; a number too large for any table counts as none.
+    """
+    kind, _, optional = declared.partition(" | ")
+    if value is None and optional == "None":
+        return None
+    kind = kind.partition("[")[0]
+    types: Any = {"int": int, "float": (int, float), "str": str, "tuple": (list, tuple), "Mapping": dict}.get(kind)
+    if types is None:
+        return value
+    number = kind in ("int", "float")
+    if not isinstance(value, types) or (number and (isinstance(value, bool) or abs(value) > LARGEST)):
+        raise ValueError(f"{name} is not of type {kind}")
+    return tuple(value) if isinstance(value, list) else value
 
 
 def _finite(text: str) -> float:
