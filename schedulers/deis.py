@@ -11,7 +11,7 @@ from samplegraph.schedulers.errors import flag, whole
 from samplegraph.schedulers.exponential import exponential_weights
 from samplegraph.schedulers.grid import Grid
 from samplegraph.schedulers.log_rho import log_rho_weights
-from samplegraph.schedulers.options import COMMON_BETAS, SIGMA_DEFAULTS, GridOptions
+from samplegraph.schedulers.options import SIGMA_DEFAULTS, SIGMA_VALUES, GridOptions
 from samplegraph.schedulers.prediction import THRESHOLD_DEFAULTS, PredictionOptions
 from samplegraph.schedulers.sigma_grid import dpm_grid
 from samplegraph.schedulers.vector import X
@@ -33,13 +33,7 @@ class DEIS(Scheduler):
         "algorithm_type": {"dpmsolver": "deis"},
         "solver_type": {"heun": "logrho", "bh1": "logrho"},
     }
-    diffusers_values: ClassVar[Mapping[str, tuple[object, ...]]] = {
-        "beta_schedule": COMMON_BETAS,
-        "respacing": ("karras", "exponential", "beta"),
-        "rescale_betas_zero_snr": (False,),
-        "sigma_min": (),
-        "sigma_max": (),
-    }
+    diffusers_values: ClassVar[Mapping[str, tuple[object, ...]]] = SIGMA_VALUES
     paper = "arXiv:2204.13902"
     grid_defaults: ClassVar[Mapping[str, object]] = SIGMA_DEFAULTS
     prediction_defaults: ClassVar[Mapping[str, object]] = {"prediction_type": None, **THRESHOLD_DEFAULTS}

@@ -10,7 +10,7 @@ from samplegraph.schedulers.base import Denoise, Noise, Scheduler, State
 from samplegraph.schedulers.errors import OptionError, flag, one_of, whole
 from samplegraph.schedulers.exponential import exponential_weights
 from samplegraph.schedulers.grid import Grid
-from samplegraph.schedulers.options import COMMON_BETAS, SIGMA_DEFAULTS, GridOptions
+from samplegraph.schedulers.options import SIGMA_DEFAULTS, SIGMA_VALUES, GridOptions
 from samplegraph.schedulers.precision import floats
 from samplegraph.schedulers.prediction import THRESHOLD_DEFAULTS, PredictionOptions
 from samplegraph.schedulers.sigma_grid import dpm_grid
@@ -38,13 +38,7 @@ class DPMSinglestep(Scheduler):
     """
 
     diffusers_class = "DPMSolverSinglestepScheduler"
-    diffusers_values: ClassVar[Mapping[str, tuple[object, ...]]] = {
-        "beta_schedule": COMMON_BETAS,
-        "respacing": ("karras", "exponential", "beta"),
-        "rescale_betas_zero_snr": (False,),
-        "sigma_min": (),
-        "sigma_max": (),
-    }
+    diffusers_values: ClassVar[Mapping[str, tuple[object, ...]]] = SIGMA_VALUES
     diffusers_aliases: ClassVar[Mapping[str, Mapping[str, str]]] = {
         "algorithm_type": {"deis": "dpmsolver++"},
         "solver_type": {"logrho": "midpoint", "bh1": "midpoint", "bh2": "midpoint"},

@@ -8,19 +8,12 @@ from typing import ClassVar
 from samplegraph.schedulers.base import Denoise, Noise, Scheduler, State
 from samplegraph.schedulers.grid import Grid
 from samplegraph.schedulers.midpoint_grid import with_middles
-from samplegraph.schedulers.options import COMMON_BETAS, SIGMA_DEFAULTS, GridOptions
+from samplegraph.schedulers.options import SIGMA_DEFAULTS, SIGMA_VALUES, GridOptions
 from samplegraph.schedulers.sigma_grid import k_diffusion_grid
 from samplegraph.schedulers.vector import X
 
 KDPM2_DEFAULTS: Mapping[str, object] = {**SIGMA_DEFAULTS, "beta_start": 0.00085, "beta_end": 0.012}
-KDPM2_VALUES: Mapping[str, tuple[object, ...]] = {
-    "beta_schedule": COMMON_BETAS,
-    "prediction_type": ("epsilon", "v_prediction"),
-    "respacing": ("karras", "exponential", "beta"),
-    "rescale_betas_zero_snr": (False,),
-    "sigma_min": (),
-    "sigma_max": (),
-}
+KDPM2_VALUES: Mapping[str, tuple[object, ...]] = {**SIGMA_VALUES, "prediction_type": ("epsilon", "v_prediction")}
 
 
 class KDPM2(Scheduler):
@@ -45,11 +38,15 @@ class KDPM2(Scheduler):
 
     def step(self, i: int, x: X, state: State[X], denoise: Denoise[X], noise: Noise[X]) -> tuple[X, State[X]]:
         _, sigma, _, sigma_next = self.pair(i)
-        slope = (x - denoise(x, i).x0) / sigma
-        if i + 1 == self.steps:
-            return x + (sigma_next - sigma) * slope, state
-        point = self.steps + i
-        middle = float(self.grid.sigma[point])
-        x_middle = x + (middle - sigma) * slope
-        slope = (x_middle - denoise(x_middle, point).x0) / middle
-        return x + (sigma_next - sigma) * slope, state
+        return x + (sigma_next - sigma) * midpoint_slope(self.grid, i, x, denoise), state
+
+
+def midpoint_slope(grid: Grid, i: int, x: X, denoise: Denoise[X]) -> X:
+    """eps of step ``i`` at its midpoint, point N + i, reached by Euler's method; in the last step at its start."""
+    sigma, point = float(grid.sigma[i]), grid.steps + i
+    slope = (x - denoise(x, i).x0) / sigma
+    if i + 1 == grid.steps:
+        return slope
+    middle = float(grid.sigma[point])
+    x_middle = x + (middle - sigma) * slope
+    return (x_middle - denoise(x_middle, point).x0) / middle

@@ -8,7 +8,7 @@ from typing import ClassVar
 from samplegraph.schedulers.ancestral import ancestral
 from samplegraph.schedulers.base import Denoise, Noise, Scheduler, State
 from samplegraph.schedulers.grid import Grid
-from samplegraph.schedulers.kdpm2 import KDPM2_DEFAULTS, KDPM2_VALUES
+from samplegraph.schedulers.kdpm2 import KDPM2_DEFAULTS, KDPM2_VALUES, midpoint_slope
 from samplegraph.schedulers.midpoint_grid import with_middles
 from samplegraph.schedulers.options import GridOptions
 from samplegraph.schedulers.precision import floats
@@ -46,11 +46,7 @@ class KDPM2Ancestral(Scheduler):
 
     def step(self, i: int, x: X, state: State[X], denoise: Denoise[X], noise: Noise[X]) -> tuple[X, State[X]]:
         _, sigma, _, sigma_next = self.pair(i)
-        slope = (x - denoise(x, i).x0) / sigma
+        slope = midpoint_slope(self.grid, i, x, denoise)
         if i + 1 == self.steps:
             return x + (sigma_next - sigma) * slope, state
-        point = self.steps + i
-        middle = float(self.grid.sigma[point])
-        x_middle = x + (middle - sigma) * slope
-        slope = (x_middle - denoise(x_middle, point).x0) / middle
         return x + (self.down[i] - sigma) * slope + self.up[i] * noise(), state

@@ -9,7 +9,7 @@ from samplegraph.schedulers.base import Denoise, Noise, Scheduler, State
 from samplegraph.schedulers.errors import whole
 from samplegraph.schedulers.grid import Grid
 from samplegraph.schedulers.lms_weights import lms_weights
-from samplegraph.schedulers.options import COMMON_BETAS, SIGMA_DEFAULTS, GridOptions
+from samplegraph.schedulers.options import SIGMA_DEFAULTS, SIGMA_VALUES, GridOptions
 from samplegraph.schedulers.prediction import PredictionOptions
 from samplegraph.schedulers.sigma_grid import k_diffusion_grid
 from samplegraph.schedulers.vector import X
@@ -28,13 +28,7 @@ class LMS(Scheduler):
 
     diffusers_class = "LMSDiscreteScheduler"
     k_diffusion = "sample_lms"
-    diffusers_values: ClassVar[Mapping[str, tuple[object, ...]]] = {
-        "beta_schedule": COMMON_BETAS,
-        "respacing": ("karras", "exponential", "beta"),
-        "rescale_betas_zero_snr": (False,),
-        "sigma_min": (),
-        "sigma_max": (),
-    }
+    diffusers_values: ClassVar[Mapping[str, tuple[object, ...]]] = SIGMA_VALUES
     paper = "arXiv:2206.00364"
     grid_defaults: ClassVar[Mapping[str, object]] = SIGMA_DEFAULTS
 

@@ -23,6 +23,14 @@ RESPACING_FLAGS = {
 }
 #: Noise schedules that every diffusers class with betas knows.
 COMMON_BETAS = ("linear", "scaled_linear", "squaredcos_cap_v2")
+#: Values that diffusers' older classes over sigmas take: three respacings, no zero SNR, no range of their own.
+SIGMA_VALUES: Mapping[str, tuple[object, ...]] = {
+    "beta_schedule": COMMON_BETAS,
+    "respacing": ("karras", "exponential", "beta"),
+    "rescale_betas_zero_snr": (False,),
+    "sigma_min": (),
+    "sigma_max": (),
+}
 FINAL_SIGMAS = ("zero", "sigma_min")
 
 _SCHEDULE_FIELDS = tuple(f.name for f in fields(NoiseSchedule))

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from deviation import deviation_error
 from zoo import APART, ZOO, Row
 
-from samplegraph.schedulers import Affine, Grid, Prediction, Scheduler, names, option_defaults, plan
+from samplegraph.schedulers import Grid, Prediction, Scheduler, names, option_defaults, plan
 from samplegraph.schedulers.trajectory import trajectory
 
 every_row = pytest.mark.parametrize("row", ZOO, ids=str)
@@ -67,7 +68,7 @@ def test_the_rows_that_are_said_to_miss_the_variance_do(row: Row) -> None:
 @every_row
 def test_order_of_convergence(row: Row) -> None:
     """On data N(0, 4) the optimal denoiser is linear and the deviation at the end is known in closed form."""
-    coarse, fine = (_deviation_error(_refined(row, steps), row.exact_start) for steps in (192, 384))
+    coarse, fine = (deviation_error(_refined(row, steps), row.exact_start) for steps in (192, 384))
     assert math.log2(coarse / fine) == pytest.approx(row.order, abs=0.2)
     assert row.create(8).order == row.order
 
@@ -84,32 +85,6 @@ def _refined(row: Row, steps: int) -> Scheduler:
     # No custom sigmas: a smooth schedule over many whole timesteps, whose last step to sigma = 0 is negligible.
     schedule: dict[str, Any] = {"num_train_timesteps": 4096, "beta_start": 1e-8, "beta_end": 0.005}
     return row.create(steps, **schedule)
-
-
-def _deviation_error(scheduler: Scheduler, exact_start: int = 0, s: float = 2.0) -> float:
-    g, drawn = scheduler.grid, 0
-
-    def deviation(alpha: float, sigma: float) -> float:
-        return math.hypot(alpha * s, sigma)
-
-    def denoise(x: Affine, i: int) -> Prediction[Affine]:
-        alpha, sigma = float(g.alpha[i]), float(g.sigma[i])
-        variance = deviation(alpha, sigma) ** 2
-        return Prediction((alpha * s**2 / variance) * x, (sigma / variance) * x)
-
-    def noise() -> Affine:
-        nonlocal drawn
-        drawn += 1
-        return Affine.symbol(f"noise_{drawn}")
-
-    x = deviation(float(g.alpha[0]), float(g.sigma[0])) * Affine.symbol("noise_0")
-    state = scheduler.init(x)
-    for i in range(scheduler.steps):
-        x, state = scheduler.step(i, x, state, denoise, noise)
-        if i < exact_start:
-            x = deviation(float(g.alpha_next[i]), float(g.sigma_next[i])) * Affine.symbol("noise_0")
-    reached = math.sqrt(sum(c * c for c in x.terms.values()))
-    return abs(reached / deviation(float(g.alpha_next[-1]), float(g.sigma_next[-1])) - 1)
 
 
 @every_row
