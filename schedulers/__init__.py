@@ -1,13 +1,14 @@
 """Sampling methods as traceable torch modules over float64 tables. Imports nothing else of samplegraph."""
 
 from samplegraph.schedulers.affine import Affine
-from samplegraph.schedulers.base import Profile, Scheduler
+from samplegraph.schedulers.base import Scheduler
 from samplegraph.schedulers.config import from_config, save_config
 from samplegraph.schedulers.errors import OptionError
 from samplegraph.schedulers.grid import Grid
 from samplegraph.schedulers.noise_schedule import NoiseSchedule
 from samplegraph.schedulers.plan import NotAffineError, Plan, plan
 from samplegraph.schedulers.prediction import Prediction, PredictionOptions
+from samplegraph.schedulers.profile import Profile
 from samplegraph.schedulers.registry import compatibles, create, names, option_defaults, scheduler_class
 
 __all__ = [

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from itertools import count
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -15,37 +14,12 @@ from samplegraph.schedulers.errors import OptionError
 from samplegraph.schedulers.grid import Array, Grid
 from samplegraph.schedulers.options import GridOptions
 from samplegraph.schedulers.prediction import Prediction, PredictionOptions
+from samplegraph.schedulers.profile import Profile, profiled
 from samplegraph.schedulers.vector import X
 
 State = tuple[X, ...]
 Denoise = Callable[[X, int], Prediction[X]]
 Noise = Callable[[], X]
-
-#: More evaluations than any sampler takes: what asks for more was mistyped.
-MAX_NFE = 10_000
-
-
-@dataclass(frozen=True)
-class Profile:
-    """What one run of a sampler asks for, step by step: the points at which it calls ``denoise``, and its draws."""
-
-    evaluations: tuple[tuple[int, ...], ...]
-    draws: tuple[int, ...]
-
-    @property
-    def noise_slices(self) -> int:
-        """Number K of noise slices."""
-        return sum(self.draws)
-
-    @property
-    def points(self) -> list[int]:
-        """The grid points where the denoiser is evaluated, each once."""
-        return sorted({point for points in self.evaluations for point in points})
-
-    @property
-    def nfe(self) -> int:
-        """Number of denoiser evaluations."""
-        return sum(len(points) for points in self.evaluations)
 
 
 @dataclass(frozen=True)
@@ -187,48 +161,6 @@ class Scheduler(nn.Module):
         """Evaluations and draws of one run, found by running it on a single number.
 
         Raises:
-            OptionError: the run gives NaN or infinity, or takes more than ``MAX_NFE`` evaluations.
+            OptionError: the run gives NaN or infinity, or takes more than ``profile.MAX_NFE`` evaluations.
         """
-        points: list[int] = []
-        per_step: list[tuple[int, ...]] = []
-        draws = [0] * self.steps
-        calls = count()
-
-        def denoise(x: torch.Tensor, i: int) -> Prediction[torch.Tensor]:
-            points.append(i)
-            if next(calls) >= MAX_NFE:
-                raise OptionError(
-                    f"{self.name} with steps={self.steps} takes more than {MAX_NFE:,} evaluations of the model; give "
-                    "fewer steps, or fewer evaluations in each"
-                )
-            return Prediction(*(0.5 * torch.ones_like(x) for _ in range(3)))
-
-        def noise() -> torch.Tensor:
-            draws[i] += 1
-            return x
-
-        x = torch.ones((1, 1, 1, 1), dtype=torch.float64)
-        value, state = x, self.begin(x, {own.name: x for own in self.inputs})
-        for i in range(self.steps):
-            try:
-                value, state = self.step(i, value, state, denoise, noise)
-            except OptionError:
-                raise
-            except (ArithmeticError, ValueError) as error:
-                raise OptionError(self._not_finite(i)) from error
-            if not bool(torch.isfinite(value).all()):
-                raise OptionError(self._not_finite(i))
-            per_step.append(tuple(points))
-            points.clear()
-        return Profile(tuple(per_step), tuple(draws))
-
-    def _not_finite(self, i: int) -> str:
-        defaults = {**self.grid_defaults, **self.prediction_defaults}
-        asked = [f"{k}={v!r}" for k, v in self.config.items() if v != defaults.get(k) and not isinstance(v, tuple)]
-        still = [j for j in range(max(0, i - 2), i + 1) if self.grid.sigma[j] == self.grid.sigma_next[j]]
-        cause = f" (sigma does not change in step {still[0]})" if still else ""
-        exact = ", or exact_tables=True where only float32 tables are at fault" if "exact_tables" in self.config else ""
-        return (
-            f"{self.name}: step {i} of {self.steps} gives NaN or infinity{cause} with "
-            f"{', '.join(asked) or 'the default options'}; use other options or steps{exact}"
-        )
+        return profiled(self)

@@ -9,11 +9,12 @@ from typing import ClassVar, cast
 import numpy as np
 import torch
 
-from samplegraph.schedulers.base import Denoise, Noise, Profile, Scheduler, State
+from samplegraph.schedulers.base import Denoise, Noise, Scheduler, State
 from samplegraph.schedulers.errors import in_range, whole
 from samplegraph.schedulers.grid import Grid
 from samplegraph.schedulers.options import GridOptions
 from samplegraph.schedulers.prediction import PredictionOptions
+from samplegraph.schedulers.profile import Profile
 from samplegraph.schedulers.tensors import tensor
 from samplegraph.schedulers.token_tables import LOG_ZERO, TokenTables
 from samplegraph.schedulers.vector import X
