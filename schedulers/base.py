@@ -17,6 +17,19 @@ from samplegraph.schedulers.prediction import Prediction, PredictionOptions
 from samplegraph.schedulers.profile import Profile, profiled
 from samplegraph.schedulers.vector import X
 
+#: A scheduler's file imports the contract and the types in its signatures from here.
+__all__ = [
+    "Denoise",
+    "Grid",
+    "GridOptions",
+    "Input",
+    "Noise",
+    "PredictionOptions",
+    "Scheduler",
+    "State",
+    "X",
+]
+
 State = tuple[X, ...]
 Denoise = Callable[[X, int], Prediction[X]]
 Noise = Callable[[], X]
@@ -82,8 +95,8 @@ class Scheduler(nn.Module):
             values = torch.from_numpy(getattr(grid, table).copy())
             self.register_buffer(f"{table}_table", values, persistent=False)
 
-    @classmethod
-    def build_grid(cls, steps: int, options: GridOptions) -> Grid:
+    @staticmethod
+    def build_grid(steps: int, options: GridOptions) -> Grid:
         """Build the tables for ``steps`` steps."""
         raise NotImplementedError
 

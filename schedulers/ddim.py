@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import ClassVar
-
-from samplegraph.schedulers.base import Denoise, Noise, Scheduler, State
+from samplegraph.schedulers.base import Denoise, Grid, Noise, PredictionOptions, Scheduler, State, X
 from samplegraph.schedulers.errors import flag, in_range
-from samplegraph.schedulers.grid import Grid
-from samplegraph.schedulers.options import COMMON_BETAS, SCHEDULE_DEFAULTS, GridOptions
+from samplegraph.schedulers.options import COMMON_BETAS, TIMESTEP_DEFAULTS
 from samplegraph.schedulers.precision import floats, root
-from samplegraph.schedulers.prediction import THRESHOLD_DEFAULTS, PredictionOptions
+from samplegraph.schedulers.prediction import CLIP_DEFAULTS, THRESHOLD_DEFAULTS
 from samplegraph.schedulers.timestep_grid import joined, strided_grid
-from samplegraph.schedulers.vector import X
 
 
 class DDIM(Scheduler):
@@ -29,20 +24,11 @@ class DDIM(Scheduler):
     """
 
     diffusers_class = "DDIMScheduler"
-    diffusers_values: ClassVar[Mapping[str, tuple[object, ...]]] = {"beta_schedule": COMMON_BETAS}
+    diffusers_values = {"beta_schedule": COMMON_BETAS}
     paper = "arXiv:2010.02502"
-    grid_defaults: ClassVar[Mapping[str, object]] = {
-        **SCHEDULE_DEFAULTS,
-        "timestep_spacing": "leading",
-        "steps_offset": 0,
-        "set_alpha_to_one": True,
-    }
-    prediction_defaults: ClassVar[Mapping[str, object]] = {
-        "prediction_type": None,
-        "clip_sample": True,
-        "clip_sample_range": 1.0,
-        **THRESHOLD_DEFAULTS,
-    }
+    grid_defaults = {**TIMESTEP_DEFAULTS, "set_alpha_to_one": True}
+    prediction_defaults = {"prediction_type": None, **CLIP_DEFAULTS, **THRESHOLD_DEFAULTS}
+    build_grid = staticmethod(strided_grid)
 
     def __init__(
         self,
@@ -60,10 +46,6 @@ class DDIM(Scheduler):
         std = self.eta * root((1 - abar_next) / (1 - abar) * (1 - abar / abar_next))
         self.std, self.direction = floats(std), floats(root(1 - abar_next - std**2))
         self.use_clipped_model_output = flag("use_clipped_model_output", use_clipped_model_output)
-
-    @classmethod
-    def build_grid(cls, steps: int, options: GridOptions) -> Grid:
-        return strided_grid(steps, options)
 
     def step(self, i: int, x: X, state: State[X], denoise: Denoise[X], noise: Noise[X]) -> tuple[X, State[X]]:
         alpha, sigma, alpha_next, _ = self.pair(i)

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import ClassVar
+from dataclasses import replace
 
-import numpy as np
-
-from samplegraph.schedulers.base import Denoise, Noise, Scheduler, State
+from samplegraph.schedulers.base import Denoise, Grid, GridOptions, Noise, PredictionOptions, Scheduler, State, X
 from samplegraph.schedulers.errors import OptionError
-from samplegraph.schedulers.grid import Grid
-from samplegraph.schedulers.options import COMMON_BETAS, SCHEDULE_DEFAULTS, GridOptions
-from samplegraph.schedulers.prediction import PredictionOptions
-from samplegraph.schedulers.timestep_grid import levels, visited
-from samplegraph.schedulers.vector import X
+from samplegraph.schedulers.options import COMMON_BETAS, TIMESTEP_DEFAULTS
+from samplegraph.schedulers.prediction import CLIP_DEFAULTS
+from samplegraph.schedulers.timestep_grid import visited, vp_grid
 
 
 class DDIMInverse(Scheduler):
@@ -25,19 +20,10 @@ class DDIMInverse(Scheduler):
     """
 
     diffusers_class = "DDIMInverseScheduler"
-    diffusers_values: ClassVar[Mapping[str, tuple[object, ...]]] = {"beta_schedule": COMMON_BETAS}
+    diffusers_values = {"beta_schedule": COMMON_BETAS}
     paper = "arXiv:2010.02502"
-    grid_defaults: ClassVar[Mapping[str, object]] = {
-        **SCHEDULE_DEFAULTS,
-        "timestep_spacing": "leading",
-        "steps_offset": 0,
-        "set_alpha_to_one": True,
-    }
-    prediction_defaults: ClassVar[Mapping[str, object]] = {
-        "prediction_type": None,
-        "clip_sample": True,
-        "clip_sample_range": 1.0,
-    }
+    grid_defaults = {**TIMESTEP_DEFAULTS, "set_alpha_to_one": True}
+    prediction_defaults = {"prediction_type": None, **CLIP_DEFAULTS}
 
     def __init__(self, grid: Grid, prediction: PredictionOptions) -> None:
         super().__init__(grid, prediction)
@@ -47,26 +33,13 @@ class DDIMInverse(Scheduler):
                 "set_alpha_to_one=False"
             )
 
-    @classmethod
-    def build_grid(cls, steps: int, options: GridOptions) -> Grid:
+    @staticmethod
+    def build_grid(steps: int, options: GridOptions) -> Grid:
         if options.timestep_spacing == "linspace":
             raise OptionError("timestep_spacing='linspace' is not known to ddim_inverse; choose leading or trailing")
         t = visited(steps, options)[::-1].copy()
-        here = levels(options, t - options.schedule.num_train_timesteps // steps, alpha_to_one=options.set_alpha_to_one)
-        there = levels(options, t, alpha_to_one=True)
-        alpha, sigma = here**0.5, (1 - here) ** 0.5
-        alpha_next, sigma_next = there**0.5, (1 - there) ** 0.5
-        return Grid(
-            steps=steps,
-            family="vp",
-            schedule=options.schedule,
-            timesteps=t,
-            alpha=np.append(alpha.double(), alpha_next[-1].double()),
-            sigma=np.append(sigma.double(), sigma_next[-1].double()),
-            alpha_next=alpha_next.double().numpy(),
-            sigma_next=sigma_next.double().numpy(),
-            dtype=options.torch_dtype,
-        )
+        came_from = t - options.schedule.num_train_timesteps // steps
+        return replace(vp_grid(options, came_from, t, alpha_to_one=options.set_alpha_to_one), timesteps=t)
 
     def step(self, i: int, x: X, state: State[X], denoise: Denoise[X], noise: Noise[X]) -> tuple[X, State[X]]:
         _, _, alpha_next, sigma_next = self.pair(i)

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 
-from samplegraph.schedulers.base import Denoise, Noise, Scheduler, State
+from samplegraph.schedulers.base import Denoise, Grid, Noise, PredictionOptions, Scheduler, State, X
 from samplegraph.schedulers.errors import OptionError, one_of
-from samplegraph.schedulers.grid import Grid
-from samplegraph.schedulers.options import COMMON_BETAS, SCHEDULE_DEFAULTS, GridOptions
+from samplegraph.schedulers.options import COMMON_BETAS, TIMESTEP_DEFAULTS
 from samplegraph.schedulers.precision import floats
-from samplegraph.schedulers.prediction import THRESHOLD_DEFAULTS, PredictionOptions
+from samplegraph.schedulers.prediction import CLIP_DEFAULTS, THRESHOLD_DEFAULTS
 from samplegraph.schedulers.tensors import tensor
 from samplegraph.schedulers.timestep_grid import visited_grid
-from samplegraph.schedulers.vector import X
 
 VARIANCES = ("fixed_small", "fixed_small_log", "fixed_large", "learned", "learned_range")
-_REFUSED = {
-    "fixed_large_log": "takes the square root of a negative logarithm and gives NaN in diffusers",
-}
+_REFUSED = {"fixed_large_log": "takes the square root of a negative logarithm and gives NaN in diffusers"}
 
 
 class DDPM(Scheduler):
@@ -36,22 +31,11 @@ class DDPM(Scheduler):
     """
 
     diffusers_class = "DDPMScheduler"
-    diffusers_values: ClassVar[Mapping[str, tuple[object, ...]]] = {
-        "beta_schedule": (*COMMON_BETAS, "sigmoid", "laplace")
-    }
+    diffusers_values = {"beta_schedule": (*COMMON_BETAS, "sigmoid", "laplace")}
     paper = "arXiv:2006.11239"
-    grid_defaults: ClassVar[Mapping[str, object]] = {
-        **SCHEDULE_DEFAULTS,
-        "timestep_spacing": "leading",
-        "steps_offset": 0,
-        "timesteps": None,
-    }
-    prediction_defaults: ClassVar[Mapping[str, object]] = {
-        "prediction_type": None,
-        "clip_sample": True,
-        "clip_sample_range": 1.0,
-        **THRESHOLD_DEFAULTS,
-    }
+    grid_defaults = {**TIMESTEP_DEFAULTS, "timesteps": None}
+    prediction_defaults = {"prediction_type": None, **CLIP_DEFAULTS, **THRESHOLD_DEFAULTS}
+    build_grid = staticmethod(visited_grid)
 
     def __init__(self, grid: Grid, prediction: PredictionOptions, *, variance_type: str = "fixed_small") -> None:
         super().__init__(grid, prediction)
@@ -68,10 +52,6 @@ class DDPM(Scheduler):
         self.variance_type, self.learned_variance = variance_type, variance_type.startswith("learned")
         self.std = floats((1 - kept if variance_type == "fixed_large" else posterior) ** 0.5)
         self.log_small, self.log_large = floats(posterior.log()), floats((1 - kept).log())
-
-    @classmethod
-    def build_grid(cls, steps: int, options: GridOptions) -> Grid:
-        return visited_grid(steps, options)
 
     def step(self, i: int, x: X, state: State[X], denoise: Denoise[X], noise: Noise[X]) -> tuple[X, State[X]]:
         p = denoise(x, i)

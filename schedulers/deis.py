@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import ClassVar
 
-from samplegraph.schedulers.base import Denoise, Noise, Scheduler, State
+from samplegraph.schedulers.base import Denoise, Grid, GridOptions, Noise, PredictionOptions, Scheduler, State, X
 from samplegraph.schedulers.errors import flag, whole
 from samplegraph.schedulers.exponential import exponential_weights
-from samplegraph.schedulers.grid import Grid
 from samplegraph.schedulers.log_rho import log_rho_weights
-from samplegraph.schedulers.options import SIGMA_DEFAULTS, SIGMA_VALUES, GridOptions
-from samplegraph.schedulers.prediction import THRESHOLD_DEFAULTS, PredictionOptions
+from samplegraph.schedulers.options import SIGMA_DEFAULTS, SIGMA_VALUES
+from samplegraph.schedulers.prediction import THRESHOLD_DEFAULTS
 from samplegraph.schedulers.sigma_grid import dpm_grid
-from samplegraph.schedulers.vector import X
 
 
 class DEIS(Scheduler):
@@ -29,22 +25,17 @@ class DEIS(Scheduler):
     """
 
     diffusers_class = "DEISMultistepScheduler"
-    diffusers_aliases: ClassVar[Mapping[str, Mapping[str, str]]] = {
+    diffusers_aliases = {
         "algorithm_type": {"dpmsolver": "deis"},
         "solver_type": {"heun": "logrho", "bh1": "logrho"},
     }
-    diffusers_values: ClassVar[Mapping[str, tuple[object, ...]]] = SIGMA_VALUES
+    diffusers_values = SIGMA_VALUES
     paper = "arXiv:2204.13902"
-    grid_defaults: ClassVar[Mapping[str, object]] = SIGMA_DEFAULTS
-    prediction_defaults: ClassVar[Mapping[str, object]] = {"prediction_type": None, **THRESHOLD_DEFAULTS}
+    grid_defaults = SIGMA_DEFAULTS
+    prediction_defaults = {"prediction_type": None, **THRESHOLD_DEFAULTS}
 
     def __init__(
-        self,
-        grid: Grid,
-        prediction: PredictionOptions,
-        *,
-        solver_order: int = 2,
-        lower_order_final: bool = True,
+        self, grid: Grid, prediction: PredictionOptions, *, solver_order: int = 2, lower_order_final: bool = True
     ) -> None:
         super().__init__(grid, prediction)
         self.solver_order = self.order = whole("solver_order", solver_order, 1, 3)
@@ -53,8 +44,8 @@ class DEIS(Scheduler):
         self.first = exponential_weights(grid, on_x0=False, stochastic=False)
         self.weights = {order: log_rho_weights(grid, order) for order in (2, 3)}
 
-    @classmethod
-    def build_grid(cls, steps: int, options: GridOptions) -> Grid:
+    @staticmethod
+    def build_grid(steps: int, options: GridOptions) -> Grid:
         return dpm_grid(steps, replace(options, final_sigmas_type="sigma_min"), round_cosine=True, repeat_last=True)
 
     def init(self, x: X) -> State[X]:

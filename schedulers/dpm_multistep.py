@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import ClassVar
 
-from samplegraph.schedulers.base import Denoise, Noise, Scheduler, State
+from samplegraph.schedulers.base import Denoise, Grid, Noise, PredictionOptions, Scheduler, State, X
 from samplegraph.schedulers.errors import OptionError, flag, one_of, whole
 from samplegraph.schedulers.exponential import exponential_weights
-from samplegraph.schedulers.grid import Grid
-from samplegraph.schedulers.options import COMMON_BETAS, SIGMA_DEFAULTS, GridOptions
-from samplegraph.schedulers.prediction import THRESHOLD_DEFAULTS, PredictionOptions
+from samplegraph.schedulers.options import COMMON_BETAS, SIGMA_DEFAULTS
+from samplegraph.schedulers.prediction import THRESHOLD_DEFAULTS
 from samplegraph.schedulers.sigma_grid import dpm_grid
-from samplegraph.schedulers.vector import X
 
 ALGORITHMS = ("dpmsolver++", "sde-dpmsolver++", "dpmsolver", "sde-dpmsolver")
 
@@ -38,21 +34,22 @@ class DPMMultistep(Scheduler):
 
     diffusers_class = "DPMSolverMultistepScheduler"
     k_diffusion = "sample_dpmpp_2m"
-    diffusers_values: ClassVar[Mapping[str, tuple[object, ...]]] = {
+    diffusers_values = {
         "beta_schedule": COMMON_BETAS,
         "respacing": ("karras", "exponential", "beta", "lu"),
     }
-    diffusers_aliases: ClassVar[Mapping[str, Mapping[str, str]]] = {
+    diffusers_aliases = {
         "algorithm_type": {"deis": "dpmsolver++"},
         "solver_type": {"logrho": "midpoint", "bh1": "midpoint", "bh2": "midpoint"},
     }
     paper = "arXiv:2211.01095"
-    grid_defaults: ClassVar[Mapping[str, object]] = {
+    grid_defaults = {
         **SIGMA_DEFAULTS,
         "final_sigmas_type": "zero",
         "lambda_min_clipped": float("-inf"),
     }
-    prediction_defaults: ClassVar[Mapping[str, object]] = {"prediction_type": None, **THRESHOLD_DEFAULTS}
+    prediction_defaults = {"prediction_type": None, **THRESHOLD_DEFAULTS}
+    build_grid = staticmethod(dpm_grid)
 
     def __init__(
         self,
@@ -89,10 +86,6 @@ class DPMMultistep(Scheduler):
         self.weights = exponential_weights(
             grid, on_x0=self.on_x0, stochastic=self.stochastic, corrected=corrected
         )
-
-    @classmethod
-    def build_grid(cls, steps: int, options: GridOptions) -> Grid:
-        return dpm_grid(steps, options)
 
     def order_at(self, i: int) -> int:
         """Order of step ``i``: limited by the history, and at the end by the ``..._final`` options."""

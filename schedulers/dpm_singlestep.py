@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import ClassVar
 
-from samplegraph.schedulers.base import Denoise, Noise, Scheduler, State
+from samplegraph.schedulers.base import Denoise, Grid, GridOptions, Noise, PredictionOptions, Scheduler, State, X
 from samplegraph.schedulers.errors import OptionError, flag, one_of, whole
 from samplegraph.schedulers.exponential import exponential_weights
-from samplegraph.schedulers.grid import Grid
-from samplegraph.schedulers.options import SIGMA_DEFAULTS, SIGMA_VALUES, GridOptions
+from samplegraph.schedulers.options import SIGMA_DEFAULTS, SIGMA_VALUES
 from samplegraph.schedulers.precision import floats
-from samplegraph.schedulers.prediction import THRESHOLD_DEFAULTS, PredictionOptions
+from samplegraph.schedulers.prediction import THRESHOLD_DEFAULTS
 from samplegraph.schedulers.sigma_grid import dpm_grid
-from samplegraph.schedulers.vector import X
 
 ALGORITHMS = ("dpmsolver++", "sde-dpmsolver++", "dpmsolver")
 
@@ -38,18 +34,18 @@ class DPMSinglestep(Scheduler):
     """
 
     diffusers_class = "DPMSolverSinglestepScheduler"
-    diffusers_values: ClassVar[Mapping[str, tuple[object, ...]]] = SIGMA_VALUES
-    diffusers_aliases: ClassVar[Mapping[str, Mapping[str, str]]] = {
+    diffusers_values = SIGMA_VALUES
+    diffusers_aliases = {
         "algorithm_type": {"deis": "dpmsolver++"},
         "solver_type": {"logrho": "midpoint", "bh1": "midpoint", "bh2": "midpoint"},
     }
     paper = "arXiv:2211.01095"
-    grid_defaults: ClassVar[Mapping[str, object]] = {
+    grid_defaults = {
         **{k: v for k, v in SIGMA_DEFAULTS.items() if k not in ("timestep_spacing", "steps_offset")},
         "final_sigmas_type": "zero",
         "lambda_min_clipped": float("-inf"),
     }
-    prediction_defaults: ClassVar[Mapping[str, object]] = {"prediction_type": None, **THRESHOLD_DEFAULTS}
+    prediction_defaults = {"prediction_type": None, **THRESHOLD_DEFAULTS}
 
     def __init__(
         self,
@@ -88,8 +84,8 @@ class DPMSinglestep(Scheduler):
         r0, r1 = (lam[:-1] - lam[starts]) / h, (lam[back] - lam[starts]) / h
         self.ratios = [floats(row) for row in (1.0 / r0, 1.0 / r1, r0, r1, r0 - r1)]
 
-    @classmethod
-    def build_grid(cls, steps: int, options: GridOptions) -> Grid:
+    @staticmethod
+    def build_grid(steps: int, options: GridOptions) -> Grid:
         return dpm_grid(steps, replace(options, timestep_spacing="linspace"), round_cosine=True)
 
     def init(self, x: X) -> State[X]:

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from math import inf
-from typing import ClassVar
 
 import numpy as np
 import torch
 
-from samplegraph.schedulers.base import Denoise, Noise, Scheduler, State
+from samplegraph.schedulers.base import Denoise, Grid, Noise, PredictionOptions, Scheduler, State, X
 from samplegraph.schedulers.errors import OptionError, flag, in_range
-from samplegraph.schedulers.grid import Grid
 from samplegraph.schedulers.midpoint_grid import with_points
-from samplegraph.schedulers.options import COMMON_BETAS, SIGMA_DEFAULTS, GridOptions
+from samplegraph.schedulers.options import COMMON_BETAS, COMMON_RESPACINGS, SIGMA_DEFAULTS
 from samplegraph.schedulers.precision import floats
-from samplegraph.schedulers.prediction import PredictionOptions
 from samplegraph.schedulers.respacing import sigma_to_t
 from samplegraph.schedulers.sigma_grid import k_diffusion_grid
-from samplegraph.schedulers.vector import X
 
 
 class Euler(Scheduler):
@@ -37,19 +32,17 @@ class Euler(Scheduler):
 
     diffusers_class = "EulerDiscreteScheduler"
     k_diffusion = "sample_euler"
-    diffusers_values: ClassVar[Mapping[str, tuple[object, ...]]] = {
-        "beta_schedule": COMMON_BETAS,
-        "respacing": ("karras", "exponential", "beta"),
-    }
-    diffusers_aliases: ClassVar[Mapping[str, Mapping[str, str]]] = {"prediction_type": {"original_sample": "sample"}}
+    diffusers_values = {"beta_schedule": COMMON_BETAS, "respacing": COMMON_RESPACINGS}
+    diffusers_aliases = {"prediction_type": {"original_sample": "sample"}}
     paper = "arXiv:2206.00364"
-    grid_defaults: ClassVar[Mapping[str, object]] = {
+    grid_defaults = {
         **SIGMA_DEFAULTS,
         "final_sigmas_type": "zero",
         "interpolation_type": "linear",
         "timestep_type": "discrete",
         "prediction_type": None,
     }
+    build_grid = staticmethod(k_diffusion_grid)
 
     def __init__(
         self,
@@ -78,10 +71,6 @@ class Euler(Scheduler):
         self.sigma_hat, self.dt = floats(raised), floats(sigma[1:] - raised)
         self.std = floats((raised**2 - sigma[:-1] ** 2) ** 0.5)
         super().__init__(_with_raised(grid, raised) if self.ahead else grid, prediction)
-
-    @classmethod
-    def build_grid(cls, steps: int, options: GridOptions) -> Grid:
-        return k_diffusion_grid(steps, options)
 
     def step(self, i: int, x: X, state: State[X], denoise: Denoise[X], noise: Noise[X]) -> tuple[X, State[X]]:
         _, sigma, _, sigma_next = self.pair(i)

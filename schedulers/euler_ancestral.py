@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import ClassVar
-
 from samplegraph.schedulers.ancestral import ancestral
-from samplegraph.schedulers.base import Denoise, Noise, Scheduler, State
-from samplegraph.schedulers.grid import Grid
-from samplegraph.schedulers.options import COMMON_BETAS, SIGMA_DEFAULTS, GridOptions
+from samplegraph.schedulers.base import Denoise, Grid, Noise, PredictionOptions, Scheduler, State, X
+from samplegraph.schedulers.options import COMMON_BETAS, SIGMA_DEFAULTS
 from samplegraph.schedulers.precision import floats
-from samplegraph.schedulers.prediction import PredictionOptions
 from samplegraph.schedulers.sigma_grid import k_diffusion_grid
-from samplegraph.schedulers.vector import X
 
 
 class EulerAncestral(Scheduler):
@@ -24,7 +18,7 @@ class EulerAncestral(Scheduler):
 
     diffusers_class = "EulerAncestralDiscreteScheduler"
     k_diffusion = "sample_euler_ancestral"
-    diffusers_values: ClassVar[Mapping[str, tuple[object, ...]]] = {
+    diffusers_values = {
         "beta_schedule": COMMON_BETAS,
         "prediction_type": ("epsilon", "v_prediction"),
         "respacing": (),
@@ -32,17 +26,14 @@ class EulerAncestral(Scheduler):
         "sigma_max": (),
     }
     paper = "arXiv:2206.00364"
-    grid_defaults: ClassVar[Mapping[str, object]] = SIGMA_DEFAULTS
+    grid_defaults = SIGMA_DEFAULTS
+    build_grid = staticmethod(k_diffusion_grid)
 
     def __init__(self, grid: Grid, prediction: PredictionOptions) -> None:
         super().__init__(grid, prediction)
         sigma = grid.tensor("sigma")
         sigma_down, sigma_up = ancestral(sigma[:-1], sigma[1:])
         self.down, self.up = floats(sigma_down - sigma[:-1]), floats(sigma_up)
-
-    @classmethod
-    def build_grid(cls, steps: int, options: GridOptions) -> Grid:
-        return k_diffusion_grid(steps, options)
 
     def step(self, i: int, x: X, state: State[X], denoise: Denoise[X], noise: Noise[X]) -> tuple[X, State[X]]:
         slope = (x - denoise(x, i).x0) / float(self.grid.sigma[i])

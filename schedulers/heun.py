@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import ClassVar
-
-from samplegraph.schedulers.base import Denoise, Noise, Scheduler, State
-from samplegraph.schedulers.grid import Grid
-from samplegraph.schedulers.options import COMMON_BETAS, SIGMA_DEFAULTS, GridOptions
+from samplegraph.schedulers.base import Denoise, Noise, Scheduler, State, X
+from samplegraph.schedulers.options import COMMON_BETAS, COMMON_RESPACINGS, LATENT_SIGMA_DEFAULTS
+from samplegraph.schedulers.prediction import CLIP_DEFAULTS
 from samplegraph.schedulers.sigma_grid import k_diffusion_grid
-from samplegraph.schedulers.vector import X
 
 
 class Heun(Scheduler):
@@ -22,27 +18,16 @@ class Heun(Scheduler):
 
     diffusers_class = "HeunDiscreteScheduler"
     k_diffusion = "sample_heun"
-    diffusers_values: ClassVar[Mapping[str, tuple[object, ...]]] = {
+    diffusers_values = {
         "beta_schedule": (*COMMON_BETAS, "exp"),
-        "respacing": ("karras", "exponential", "beta"),
+        "respacing": COMMON_RESPACINGS,
         "rescale_betas_zero_snr": (False,),
     }
     paper = "arXiv:2206.00364"
     order = 2
-    grid_defaults: ClassVar[Mapping[str, object]] = {
-        **SIGMA_DEFAULTS,
-        "beta_start": 0.00085,
-        "beta_end": 0.012,
-    }
-    prediction_defaults: ClassVar[Mapping[str, object]] = {
-        "prediction_type": None,
-        "clip_sample": False,
-        "clip_sample_range": 1.0,
-    }
-
-    @classmethod
-    def build_grid(cls, steps: int, options: GridOptions) -> Grid:
-        return k_diffusion_grid(steps, options)
+    grid_defaults = LATENT_SIGMA_DEFAULTS
+    prediction_defaults = {"prediction_type": None, **CLIP_DEFAULTS, "clip_sample": False}
+    build_grid = staticmethod(k_diffusion_grid)
 
     def slope(self, i: int, x: X, denoise: Denoise[X]) -> X:
         """dx/dsigma at point ``i``."""

@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
-from typing import ClassVar
+from math import pi
 
-import numpy as np
 import torch
 
 from samplegraph.schedulers.adams_bashforth import equal_steps
-from samplegraph.schedulers.base import Denoise, Noise, Scheduler, State
+from samplegraph.schedulers.base import Denoise, Grid, GridOptions, Noise, PredictionOptions, Scheduler, State, X
 from samplegraph.schedulers.errors import flag
-from samplegraph.schedulers.grid import Grid
-from samplegraph.schedulers.options import GridOptions
 from samplegraph.schedulers.precision import widened
-from samplegraph.schedulers.prediction import PredictionOptions
 from samplegraph.schedulers.sigma_grid import custom_sigmas
-from samplegraph.schedulers.vector import X
 
 
 class IPNDM(Scheduler):
@@ -37,32 +30,28 @@ class IPNDM(Scheduler):
     paper = "arXiv:2204.13902"
     order = 2
     default_prediction_type = "v_prediction"
-    grid_defaults: ClassVar[Mapping[str, object]] = {
-        "num_train_timesteps": 1000,
-        "sigmas": None,
-        "exact_tables": False,
-    }
+    grid_defaults = {"num_train_timesteps": 1000, "sigmas": None, "exact_tables": False}
 
     def __init__(self, grid: Grid, prediction: PredictionOptions, *, corrected: bool = False) -> None:
         super().__init__(grid, prediction)
         self.corrected = flag("corrected", corrected)
 
-    @classmethod
-    def build_grid(cls, steps: int, options: GridOptions) -> Grid:
+    @staticmethod
+    def build_grid(steps: int, options: GridOptions) -> Grid:
         """Custom ``sigmas`` are noise-to-signal ratios."""
         dtype = options.torch_dtype
         if options.sigmas is None:
-            sigma = torch.sin(torch.linspace(1, 0, steps + 1, dtype=dtype) * math.pi / 2) ** 2
+            sigma = torch.sin(torch.linspace(1, 0, steps + 1, dtype=dtype) * pi / 2) ** 2
         else:
             ratio = torch.from_numpy(custom_sigmas(options)).to(dtype)
             sigma = ratio / torch.sqrt(1 + ratio**2)
         alpha = (1.0 - sigma**2) ** 0.5
-        timesteps = torch.atan2(sigma, alpha) / math.pi * 2
+        timesteps = torch.atan2(sigma, alpha) / pi * 2
         return Grid(
             steps=steps,
             family="vp",
             schedule=None,
-            timesteps=np.asarray(widened(timesteps[:-1])),
+            timesteps=widened(timesteps[:-1]),
             alpha=widened(alpha),
             sigma=widened(sigma),
             dtype=dtype,

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from math import inf
-from typing import ClassVar
 
 import numpy as np
 import torch
 
-from samplegraph.schedulers.base import Denoise, Noise, Scheduler, State
+from samplegraph.schedulers.base import Denoise, Grid, GridOptions, Noise, PredictionOptions, Scheduler, State, X
 from samplegraph.schedulers.errors import OptionError, flag, in_range
-from samplegraph.schedulers.grid import Grid
-from samplegraph.schedulers.options import GridOptions
-from samplegraph.schedulers.prediction import PredictionOptions
 from samplegraph.schedulers.sigma_grid import custom_sigmas
-from samplegraph.schedulers.vector import X
 
 
 class KarrasVE(Scheduler):
@@ -41,12 +35,7 @@ class KarrasVE(Scheduler):
     diffusers_class = "KarrasVeScheduler"
     k_diffusion = "sample_heun"
     paper = "arXiv:2206.00364"
-    grid_defaults: ClassVar[Mapping[str, object]] = {
-        "sigma_min": 0.02,
-        "sigma_max": 100.0,
-        "sigmas": None,
-        "exact_tables": False,
-    }
+    grid_defaults = {"sigma_min": 0.02, "sigma_max": 100.0, "sigmas": None, "exact_tables": False}
 
     def __init__(
         self,
@@ -73,8 +62,8 @@ class KarrasVE(Scheduler):
         super().__init__(_with_churned(grid, sigma, hat, added, flag("unit_range", unit_range)), prediction)
         self.s_noise = in_range("s_noise", s_noise, 0.0, inf)
 
-    @classmethod
-    def build_grid(cls, steps: int, options: GridOptions) -> Grid:
+    @staticmethod
+    def build_grid(steps: int, options: GridOptions) -> Grid:
         if options.sigmas is not None:
             sigmas = roots = custom_sigmas(options)
             first = float(sigmas[0])

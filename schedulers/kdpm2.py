@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar
 
-from samplegraph.schedulers.base import Denoise, Noise, Scheduler, State
-from samplegraph.schedulers.grid import Grid
+from samplegraph.schedulers.base import Denoise, Grid, GridOptions, Noise, Scheduler, State, X
 from samplegraph.schedulers.midpoint_grid import with_middles
-from samplegraph.schedulers.options import SIGMA_DEFAULTS, SIGMA_VALUES, GridOptions
+from samplegraph.schedulers.options import LATENT_SIGMA_DEFAULTS, SIGMA_VALUES
 from samplegraph.schedulers.sigma_grid import k_diffusion_grid
-from samplegraph.schedulers.vector import X
 
-KDPM2_DEFAULTS: Mapping[str, object] = {**SIGMA_DEFAULTS, "beta_start": 0.00085, "beta_end": 0.012}
 KDPM2_VALUES: Mapping[str, tuple[object, ...]] = {**SIGMA_VALUES, "prediction_type": ("epsilon", "v_prediction")}
 
 
@@ -25,13 +21,13 @@ class KDPM2(Scheduler):
 
     diffusers_class = "KDPM2DiscreteScheduler"
     k_diffusion = "sample_dpm_2"
-    diffusers_values: ClassVar[Mapping[str, tuple[object, ...]]] = KDPM2_VALUES
+    diffusers_values = KDPM2_VALUES
     paper = "arXiv:2206.00927"
     order = 2
-    grid_defaults: ClassVar[Mapping[str, object]] = KDPM2_DEFAULTS
+    grid_defaults = LATENT_SIGMA_DEFAULTS
 
-    @classmethod
-    def build_grid(cls, steps: int, options: GridOptions) -> Grid:
+    @staticmethod
+    def build_grid(steps: int, options: GridOptions) -> Grid:
         base = k_diffusion_grid(steps, options)
         log = base.tensor("sigma")[:-1].log()
         return with_middles(base, options, log[1:].lerp(log[:-1], 0.5).exp())

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import ClassVar
-
 from samplegraph.schedulers.ancestral import ancestral
-from samplegraph.schedulers.base import Denoise, Noise, Scheduler, State
-from samplegraph.schedulers.grid import Grid
-from samplegraph.schedulers.kdpm2 import KDPM2_DEFAULTS, KDPM2_VALUES, midpoint_slope
+from samplegraph.schedulers.base import Denoise, Grid, GridOptions, Noise, PredictionOptions, Scheduler, State, X
+from samplegraph.schedulers.kdpm2 import KDPM2_VALUES, midpoint_slope
 from samplegraph.schedulers.midpoint_grid import with_middles
-from samplegraph.schedulers.options import GridOptions
+from samplegraph.schedulers.options import LATENT_SIGMA_DEFAULTS
 from samplegraph.schedulers.precision import floats
-from samplegraph.schedulers.prediction import PredictionOptions
 from samplegraph.schedulers.sigma_grid import k_diffusion_grid
-from samplegraph.schedulers.vector import X
 
 
 class KDPM2Ancestral(Scheduler):
@@ -27,18 +21,18 @@ class KDPM2Ancestral(Scheduler):
 
     diffusers_class = "KDPM2AncestralDiscreteScheduler"
     k_diffusion = "sample_dpm_2_ancestral"
-    diffusers_values: ClassVar[Mapping[str, tuple[object, ...]]] = KDPM2_VALUES
+    diffusers_values = KDPM2_VALUES
     paper = "arXiv:2206.00927"
     order = 2
-    grid_defaults: ClassVar[Mapping[str, object]] = KDPM2_DEFAULTS
+    grid_defaults = LATENT_SIGMA_DEFAULTS
 
     def __init__(self, grid: Grid, prediction: PredictionOptions) -> None:
         super().__init__(grid, prediction)
         sigma, sigma_next = (grid.tensor(name)[: grid.steps] for name in ("sigma", "sigma_next"))
         self.down, self.up = (floats(table) for table in ancestral(sigma, sigma_next))
 
-    @classmethod
-    def build_grid(cls, steps: int, options: GridOptions) -> Grid:
+    @staticmethod
+    def build_grid(steps: int, options: GridOptions) -> Grid:
         base = k_diffusion_grid(steps, options)
         sigma = base.tensor("sigma")[:-1]
         down, _ = ancestral(sigma[:-1], sigma[1:])

@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import ClassVar
-
-from samplegraph.schedulers.base import Denoise, Noise, Scheduler, State
+from samplegraph.schedulers.base import Denoise, Grid, Noise, PredictionOptions, Scheduler, State, X
 from samplegraph.schedulers.errors import whole
-from samplegraph.schedulers.grid import Grid
 from samplegraph.schedulers.lms_weights import lms_weights
-from samplegraph.schedulers.options import SIGMA_DEFAULTS, SIGMA_VALUES, GridOptions
-from samplegraph.schedulers.prediction import PredictionOptions
+from samplegraph.schedulers.options import SIGMA_DEFAULTS, SIGMA_VALUES
 from samplegraph.schedulers.sigma_grid import k_diffusion_grid
-from samplegraph.schedulers.vector import X
 
 
 class LMS(Scheduler):
@@ -28,18 +22,15 @@ class LMS(Scheduler):
 
     diffusers_class = "LMSDiscreteScheduler"
     k_diffusion = "sample_lms"
-    diffusers_values: ClassVar[Mapping[str, tuple[object, ...]]] = SIGMA_VALUES
+    diffusers_values = SIGMA_VALUES
     paper = "arXiv:2206.00364"
-    grid_defaults: ClassVar[Mapping[str, object]] = SIGMA_DEFAULTS
+    grid_defaults = SIGMA_DEFAULTS
+    build_grid = staticmethod(k_diffusion_grid)
 
     def __init__(self, grid: Grid, prediction: PredictionOptions, *, order: int = 4) -> None:
         super().__init__(grid, prediction)
         self.order = whole("order", order, 1)
         self.weights = lms_weights(grid, self.order)
-
-    @classmethod
-    def build_grid(cls, steps: int, options: GridOptions) -> Grid:
-        return k_diffusion_grid(steps, options)
 
     def init(self, x: X) -> State[X]:
         """The ``order - 1`` latest slopes, newest first."""

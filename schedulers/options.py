@@ -23,10 +23,12 @@ RESPACING_FLAGS = {
 }
 #: Noise schedules that every diffusers class with betas knows.
 COMMON_BETAS = ("linear", "scaled_linear", "squaredcos_cap_v2")
+#: Respacings that diffusers' classes know; one of them knows lu too.
+COMMON_RESPACINGS = ("karras", "exponential", "beta")
 #: Values that diffusers' older classes over sigmas take: three respacings, no zero SNR, no range of their own.
 SIGMA_VALUES: Mapping[str, tuple[object, ...]] = {
     "beta_schedule": COMMON_BETAS,
-    "respacing": ("karras", "exponential", "beta"),
+    "respacing": COMMON_RESPACINGS,
     "rescale_betas_zero_snr": (False,),
     "sigma_min": (),
     "sigma_max": (),
@@ -39,7 +41,9 @@ SCHEDULE_DEFAULTS: Mapping[str, object] = {
     **{f.name: f.default for f in fields(NoiseSchedule)},
     "exact_tables": False,
 }
-#: Those, and the respacing options of the sigma-based schedulers.
+#: Those, and the spacing of the schedulers over whole timesteps.
+TIMESTEP_DEFAULTS: Mapping[str, object] = {**SCHEDULE_DEFAULTS, "timestep_spacing": "leading", "steps_offset": 0}
+#: Those of a schedule, and the spacing and respacing options of the sigma-based schedulers.
 SIGMA_DEFAULTS: Mapping[str, object] = {
     **SCHEDULE_DEFAULTS,
     "timestep_spacing": "linspace",
@@ -50,6 +54,8 @@ SIGMA_DEFAULTS: Mapping[str, object] = {
     "sigma_min": None,
     "sigma_max": None,
 }
+#: The same with the betas of latent diffusion models.
+LATENT_SIGMA_DEFAULTS: Mapping[str, object] = {**SIGMA_DEFAULTS, "beta_start": 0.00085, "beta_end": 0.012}
 
 
 @dataclass(frozen=True)

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import ClassVar
-
 import torch
 
 from samplegraph.schedulers.adams_bashforth import equal_steps
-from samplegraph.schedulers.base import Denoise, Noise, Scheduler, State
-from samplegraph.schedulers.grid import Grid
-from samplegraph.schedulers.options import COMMON_BETAS, SCHEDULE_DEFAULTS, GridOptions
+from samplegraph.schedulers.base import Denoise, Grid, Noise, PredictionOptions, Scheduler, State, X
+from samplegraph.schedulers.options import COMMON_BETAS, TIMESTEP_DEFAULTS
 from samplegraph.schedulers.pndm_grid import pndm_grid
 from samplegraph.schedulers.precision import floats
-from samplegraph.schedulers.prediction import PredictionOptions
-from samplegraph.schedulers.vector import X
 
 
 class PNDM(Scheduler):
@@ -29,20 +23,15 @@ class PNDM(Scheduler):
     """
 
     diffusers_class = "PNDMScheduler"
-    diffusers_values: ClassVar[Mapping[str, tuple[object, ...]]] = {
+    diffusers_values = {
         "beta_schedule": COMMON_BETAS,
         "prediction_type": ("epsilon", "v_prediction"),
         "rescale_betas_zero_snr": (False,),
     }
     paper = "arXiv:2202.09778"
     order = 2
-    grid_defaults: ClassVar[Mapping[str, object]] = {
-        **SCHEDULE_DEFAULTS,
-        "skip_prk_steps": False,
-        "set_alpha_to_one": False,
-        "timestep_spacing": "leading",
-        "steps_offset": 0,
-    }
+    grid_defaults = {**TIMESTEP_DEFAULTS, "skip_prk_steps": False, "set_alpha_to_one": False}
+    build_grid = staticmethod(pndm_grid)
 
     def __init__(self, grid: Grid, prediction: PredictionOptions) -> None:
         super().__init__(grid, prediction)
@@ -51,10 +40,6 @@ class PNDM(Scheduler):
         scale = start * (1 - end) ** 0.5 + (start * (1 - start) * end) ** 0.5
         tables = ((end / start) ** 0.5, end - start, scale, start**0.5, (1 - start) ** 0.5)
         self.moves = [[floats(row) for row in table] for table in tables]
-
-    @classmethod
-    def build_grid(cls, steps: int, options: GridOptions) -> Grid:
-        return pndm_grid(steps, options)
 
     def init(self, x: X) -> State[X]:
         """The outputs of the three latest steps, newest first."""

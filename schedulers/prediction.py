@@ -58,6 +58,8 @@ class PredictionOptions:
             raise OptionError(f"sample_max_value={self.sample_max_value!r} is not allowed; give at least 1")
 
 
+#: Options of clipping, with their defaults where a scheduler clips.
+CLIP_DEFAULTS: Mapping[str, object] = {"clip_sample": True, "clip_sample_range": 1.0}
 #: Options of dynamic thresholding, with their defaults.
 THRESHOLD_DEFAULTS: Mapping[str, object] = {
     "thresholding": False,

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 
-from samplegraph.schedulers.base import Denoise, Input, Noise, Scheduler, State
+from samplegraph.schedulers.base import Denoise, Grid, Input, Noise, PredictionOptions, Scheduler, State, X
 from samplegraph.schedulers.errors import OptionError, flag, in_range, whole
-from samplegraph.schedulers.grid import Grid
-from samplegraph.schedulers.options import COMMON_BETAS, SCHEDULE_DEFAULTS, GridOptions
+from samplegraph.schedulers.options import COMMON_BETAS, SCHEDULE_DEFAULTS
 from samplegraph.schedulers.precision import floats
-from samplegraph.schedulers.prediction import PredictionOptions
 from samplegraph.schedulers.tensors import tensor
 from samplegraph.schedulers.timestep_grid import strided_grid
-from samplegraph.schedulers.vector import X
 
 #: A graph of more evaluations than this is not unrolled.
 MAX_NFE = 2000
@@ -38,14 +35,15 @@ class RePaint(Scheduler):
     """
 
     diffusers_class = "RePaintScheduler"
-    diffusers_values: ClassVar[Mapping[str, tuple[object, ...]]] = {"beta_schedule": (*COMMON_BETAS, "sigmoid")}
+    diffusers_values = {"beta_schedule": (*COMMON_BETAS, "sigmoid")}
     paper = "arXiv:2201.09865"
     inputs = (
         Input("image", "the known image; what is masked out does not matter"),
         Input("mask", "1 where the image is kept, 0 where it is painted", one_channel=True, minimum=0, maximum=1),
     )
-    grid_defaults: ClassVar[Mapping[str, object]] = _SCHEDULE
-    prediction_defaults: ClassVar[Mapping[str, object]] = {"prediction_type": None, "clip_sample": True}
+    grid_defaults = _SCHEDULE
+    prediction_defaults = {"prediction_type": None, "clip_sample": True}
+    build_grid = staticmethod(strided_grid)
 
     def __init__(
         self,
@@ -75,10 +73,6 @@ class RePaint(Scheduler):
         abar, abar_next = grid.tensor("abar"), grid.tensor("abar_next")
         std = in_range("eta", eta, 0.0, 1.0) * ((1 - abar_next) / (1 - abar) * (1 - abar / abar_next)) ** 0.5
         self.std, self.direction = floats(std), floats((1 - abar_next - std**2) ** 0.5)
-
-    @classmethod
-    def build_grid(cls, steps: int, options: GridOptions) -> Grid:
-        return strided_grid(steps, options)
 
     def begin(self, x: X, inputs: Mapping[str, X]) -> State[X]:
         """``(image, mask)``."""

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from math import inf, log
-from typing import Any, ClassVar
+from math import inf
+from typing import Any
 
-import numpy as np
 import torch
 
-from samplegraph.schedulers.base import Denoise, Noise, Scheduler, State
+from samplegraph.schedulers.base import Denoise, Grid, Noise, PredictionOptions, Scheduler, State, X
 from samplegraph.schedulers.errors import flag, in_range, whole
-from samplegraph.schedulers.grid import Grid
-from samplegraph.schedulers.options import GridOptions
-from samplegraph.schedulers.prediction import PredictionOptions
+from samplegraph.schedulers.sde_grid import SDE_DEFAULTS, ve_sde_grid
 from samplegraph.schedulers.tensors import tensor
-from samplegraph.schedulers.vector import X
 
 
 class ScoreSdeVE(Scheduler):
@@ -38,13 +33,8 @@ class ScoreSdeVE(Scheduler):
     default_prediction_type = "score"
     diffusers_class = "ScoreSdeVeScheduler"
     paper = "arXiv:2011.13456"
-    grid_defaults: ClassVar[Mapping[str, object]] = {
-        "num_train_timesteps": 2000,
-        "sigma_min": 0.01,
-        "sigma_max": 1348.0,
-        "sampling_eps": 1e-5,
-        "exact_tables": False,
-    }
+    grid_defaults = {**SDE_DEFAULTS, "sigma_min": 0.01, "sigma_max": 1348.0, "sampling_eps": 1e-5}
+    build_grid = staticmethod(ve_sde_grid)
 
     def __init__(
         self,
@@ -59,26 +49,6 @@ class ScoreSdeVE(Scheduler):
         self.snr = in_range("snr", snr, 0.0, inf)
         self.correct_steps = whole("correct_steps", correct_steps, 0)
         self.per_sample = flag("per_sample", per_sample)
-
-    @classmethod
-    def build_grid(cls, steps: int, options: GridOptions) -> Grid:
-        low, high, kind = options.sigma_min or 0.01, options.sigma_max or 1348.0, options.torch_dtype
-        t = torch.linspace(1, options.sampling_eps, steps, dtype=kind)
-        sigma = torch.stack([low * (high / low) ** each for each in t])
-        discrete = torch.exp(torch.linspace(log(low), log(high), steps, dtype=kind))
-        place = (t * (steps - 1)).long()
-        adjacent = torch.where(place == 0, torch.zeros_like(t), discrete[place - 1])
-        diffusion = (discrete[place] ** 2 - adjacent**2) ** 0.5
-        return Grid(
-            steps=steps,
-            family="ve",
-            schedule=None,
-            timesteps=sigma.double().numpy(),
-            alpha=np.ones(steps + 1),
-            sigma=np.append(sigma.double().numpy(), 0.0),
-            own={"diffusion": diffusion.double().numpy(), "added": (diffusion**2).double().numpy()},
-            init_noise_sigma=float(high),
-        )
 
     def step(self, i: int, x: X, state: State[X], denoise: Denoise[X], noise: Noise[X]) -> tuple[X, State[X]]:
         sigma = float(self.grid.sigma[i])

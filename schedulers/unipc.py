@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any
 
-from samplegraph.schedulers.base import Denoise, Noise, Scheduler, State
+from samplegraph.schedulers.base import Denoise, Grid, GridOptions, Noise, PredictionOptions, Scheduler, State, X
 from samplegraph.schedulers.errors import OptionError, flag, one_of, whole
-from samplegraph.schedulers.grid import Grid
 from samplegraph.schedulers.nested import nested_scheduler, nested_step
-from samplegraph.schedulers.options import COMMON_BETAS, SIGMA_DEFAULTS, GridOptions
-from samplegraph.schedulers.prediction import THRESHOLD_DEFAULTS, PredictionOptions
+from samplegraph.schedulers.options import COMMON_BETAS, COMMON_RESPACINGS, SIGMA_DEFAULTS
+from samplegraph.schedulers.prediction import THRESHOLD_DEFAULTS
 from samplegraph.schedulers.sigma_grid import dpm_grid
 from samplegraph.schedulers.uni_weights import UniWeights, uni_weights
-from samplegraph.schedulers.vector import X
 
 
 class UniPC(Scheduler):
@@ -35,16 +33,11 @@ class UniPC(Scheduler):
     """
 
     diffusers_class = "UniPCMultistepScheduler"
-    diffusers_values: ClassVar[Mapping[str, tuple[object, ...]]] = {
-        "beta_schedule": COMMON_BETAS,
-        "respacing": ("karras", "exponential", "beta"),
-    }
-    diffusers_aliases: ClassVar[Mapping[str, Mapping[str, str]]] = {
-        "solver_type": {"midpoint": "bh2", "heun": "bh2", "logrho": "bh2"}
-    }
+    diffusers_values = {"beta_schedule": COMMON_BETAS, "respacing": COMMON_RESPACINGS}
+    diffusers_aliases = {"solver_type": {"midpoint": "bh2", "heun": "bh2", "logrho": "bh2"}}
     paper = "arXiv:2302.04867"
-    grid_defaults: ClassVar[Mapping[str, object]] = {**SIGMA_DEFAULTS, "final_sigmas_type": "zero"}
-    prediction_defaults: ClassVar[Mapping[str, object]] = {"prediction_type": None, **THRESHOLD_DEFAULTS}
+    grid_defaults = {**SIGMA_DEFAULTS, "final_sigmas_type": "zero"}
+    prediction_defaults = {"prediction_type": None, **THRESHOLD_DEFAULTS}
 
     def __init__(
         self,
@@ -76,8 +69,8 @@ class UniPC(Scheduler):
             self._check_end(orders[-1], solver_type)
         self.weights = uni_weights(grid, orders, on_x0=predict_x0, solver_type=solver_type)
 
-    @classmethod
-    def build_grid(cls, steps: int, options: GridOptions) -> Grid:
+    @staticmethod
+    def build_grid(steps: int, options: GridOptions) -> Grid:
         return dpm_grid(steps, options, round_cosine=True, repeat_last=True)
 
     def _check_end(self, order: int, solver_type: str) -> None:

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
-from typing import ClassVar, cast
+from typing import cast
 
 import numpy as np
 import torch
 
-from samplegraph.schedulers.base import Denoise, Noise, Scheduler, State
+from samplegraph.schedulers.base import Denoise, Grid, GridOptions, Noise, PredictionOptions, Scheduler, State, X
 from samplegraph.schedulers.errors import in_range, whole
-from samplegraph.schedulers.grid import Grid
-from samplegraph.schedulers.options import GridOptions
-from samplegraph.schedulers.prediction import PredictionOptions
 from samplegraph.schedulers.profile import Profile
 from samplegraph.schedulers.tensors import tensor
 from samplegraph.schedulers.token_tables import LOG_ZERO, TokenTables
-from samplegraph.schedulers.vector import X
 
 _FLOOR = -70.0
 
@@ -42,8 +38,8 @@ class VQDiffusion(Scheduler):
     sample_dtype = "int64"
     diffusers_class = "VQDiffusionScheduler"
     paper = "arXiv:2111.14822"
-    grid_defaults: ClassVar[Mapping[str, object]] = {"num_train_timesteps": 100}
-    prediction_defaults: ClassVar[Mapping[str, object]] = {}
+    grid_defaults = {"num_train_timesteps": 100}
+    prediction_defaults = {}
 
     def __init__(
         self,
@@ -77,8 +73,8 @@ class VQDiffusion(Scheduler):
             None if truncation_rate is None else in_range("truncation_rate", truncation_rate, 0.0, 1.0)
         )
 
-    @classmethod
-    def build_grid(cls, steps: int, options: GridOptions) -> Grid:
+    @staticmethod
+    def build_grid(steps: int, options: GridOptions) -> Grid:
         t = np.arange(steps)[::-1].astype(np.float64)
         one = np.ones(steps + 1)
         return Grid(steps=steps, family="tokens", schedule=options.schedule, timesteps=t, alpha=one, sigma=one)
