@@ -13,6 +13,8 @@ import onnx_ir as ir
 OPSET = 20
 #: Domain and operator of a call of the denoiser before linking.
 DOMAIN, CALL = "samplegraph", "Denoiser"
+#: Operator that marks the sample after a step in a traced sampler.
+VISITED = "Visited"
 
 Array = npt.NDArray[Any]
 

@@ -7,14 +7,14 @@ import logging
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, cast
+from typing import Any
 
 import onnx_ir as ir
 import torch
 from onnxscript import optimizer
 from torch import nn
 
-from samplegraph.export.builder import CALL, DOMAIN, OPSET
+from samplegraph.export.builder import CALL, DOMAIN, OPSET, VISITED
 from samplegraph.export.errors import ExportError
 from samplegraph.export.passes import tidy_denoiser
 from samplegraph.export.signature import Signature
@@ -75,7 +75,7 @@ def capture_denoiser(denoiser: Denoiser, sig: Signature) -> ir.Model:
         )
     axis = {0: torch.export.Dim("rows")}
     dynamic = None if sig.batch else (axis, axis, *([tuple(axis for _ in rows)] if rows else []))
-    model = _export(network, (sample, timestep, *rows), ["sample", "timestep", *names], "output", dynamic)
+    model = _export(network, (sample, timestep, *rows), ["sample", "timestep", *names], ["output"], dynamic)
     if not sig.batch and any(v.shape is not None and isinstance(v.shape[0], int) for v in model.graph.inputs):
         raise ExportError(
             "the model makes a plain number of its batch, as len(x) and int(x.shape[0]) do; use x.shape[0] and no "
@@ -87,7 +87,7 @@ def capture_denoiser(denoiser: Denoiser, sig: Signature) -> ir.Model:
 def trace_sampler(sampler: Sampler, sig: Signature) -> ir.Model:
     """The sampler with each denoiser evaluation as one node ``samplegraph::Denoiser(sample, *conditions)``.
 
-    Works for every scheduler; the node's attribute ``point`` is the grid point.
+    Works for every scheduler; the node's attribute ``point`` is the grid point. Outputs as of ``lower_sampler``.
 
     Raises:
         ExportError: the scheduler or the guidance cannot be traced.
@@ -104,7 +104,9 @@ def trace_sampler(sampler: Sampler, sig: Signature) -> ir.Model:
         examples.append(torch.zeros(shape, dtype=getattr(torch, t.dtype)))
         shapes.append({i: axis for i, n in enumerate(t.shape) if isinstance(n, str)})
     dynamic = None if sig.batch else (tuple(shapes),)
-    model = _export(_Flat(traced, sig.names), tuple(examples), sig.names, "sample", dynamic)
+    outputs = ["sample", *(f"visited_{i}" for i in range(sampler.scheduler.steps - 1))]
+    model = _export(_Flat(traced, sig.names), tuple(examples), sig.names, outputs, dynamic)
+    _unmark(model.graph)
     _rename(model.graph, "h.")
     return model
 
@@ -121,16 +123,32 @@ class _Network(nn.Module):
 
 
 class _Flat(nn.Module):
-    """The sampler with positional inputs."""
+    """The sampler with positional inputs; returns the sample, and the marked samples after the earlier steps."""
 
     def __init__(self, sampler: Sampler, names: Sequence[str]) -> None:
         super().__init__()
         self.sampler, self.names = sampler, list(names)
 
-    def forward(self, *tensors: torch.Tensor) -> torch.Tensor:
+    def forward(self, *tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
         given = dict(zip(self.names, tensors, strict=True))
         noise, step_noise = given.pop("noise"), given.pop("step_noise", None)
-        return cast(torch.Tensor, self.sampler(noise, step_noise, **given))
+        *visited, sample = self.sampler.samples(noise, step_noise, **given)
+        return sample, *(_marked(x) for x in visited)
+
+
+def _marked(x: torch.Tensor) -> torch.Tensor:
+    """``x`` behind a node that no optimiser knows, so that each mark is an output of its own."""
+    return torch.onnx.ops.symbolic(f"{DOMAIN}::{VISITED}", (x,), dtype=x.dtype, shape=x.shape, version=1)
+
+
+def _unmark(graph: ir.Graph) -> None:
+    """Let what was marked be the graph's output itself."""
+    for k, output in enumerate(graph.outputs):
+        node = output.producer()
+        if node is not None and node.domain == DOMAIN and node.op_type == VISITED:
+            assert node.inputs[0] is not None
+            graph.outputs[k] = node.inputs[0]
+            graph.remove(node, safe=True)
 
 
 class _OpaqueDenoiser(Denoiser):
@@ -150,7 +168,7 @@ class _OpaqueDenoiser(Denoiser):
 
 
 def _export(
-    module: nn.Module, args: tuple[torch.Tensor, ...], inputs: Sequence[str], output: str, dynamic: Any
+    module: nn.Module, args: tuple[torch.Tensor, ...], inputs: Sequence[str], outputs: Sequence[str], dynamic: Any
 ) -> ir.Model:
     """torch's exporter, quiet, with its optimiser."""
     was_training = [m for m in module.modules() if m.training]
@@ -162,7 +180,7 @@ def _export(
                 args,
                 dynamo=True,
                 input_names=list(inputs),
-                output_names=[output],
+                output_names=list(outputs),
                 opset_version=OPSET,
                 dynamic_shapes=dynamic,
                 optimize=False,
@@ -191,7 +209,7 @@ def _rename(graph: ir.Graph, prefix: str) -> None:
         value.name = f"{prefix}{value.name}"
     for node in graph:
         for output in node.outputs:
-            if output not in graph.outputs:
+            if output is not graph.outputs[0]:
                 output.name = f"{prefix}{output.name}"
 
 

@@ -83,6 +83,7 @@ def compile(
         seen = sampler.denoiser.timesteps
         parts = link(graph, denoiser, lambda point: np.full(rows, seen[point], dtype=dtype), site_done)
         tidy_linked(graph)
+        visited = _visited(graph.graph)
     with phases.phase("describe"):
         used = [w for w in parts.weights if w.uses()]
         sha256, size = digest(used)
@@ -92,10 +93,17 @@ def compile(
         shared = half_of(parts.twins.nodes, sig.rows) if "on one branch" in parts.counts else Cost()
         stem = name or default_name(sampler, sig)
         stored = Weights(sha256, size, file)
-        manifest = describe(sampler, sig, stem, "unrolled", stored, versions, by_class, parts.counts)
+        manifest = describe(sampler, sig, stem, "unrolled", stored, versions, by_class, parts.counts, visited)
         graph.producer_name, graph.producer_version = "samplegraph", versions["samplegraph"]
         graph.graph.name = manifest.name
     return Program(graph, manifest, sampler, sig, used, by_class, shared, phases)
+
+
+def _visited(graph: ir.Graph) -> tuple[str, ...]:
+    """Names of the sample after each step; ``sample`` becomes the graph's only output."""
+    final, *earlier = graph.outputs
+    del graph.outputs[1:]
+    return tuple(str(value.name) for value in (*earlier, final))
 
 
 def default_name(sampler: Sampler, sig: Signature) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from samplegraph.export.cost import Cost
@@ -35,6 +35,7 @@ def describe(
     versions: Mapping[str, str],
     by_class: Mapping[str, Cost],
     specialised: Mapping[str, int],
+    visited: tuple[str, ...],
 ) -> Manifest:
     """Everything a runtime has to know about ``sampler`` in the given layout."""
     scheduler, spec, profile = sampler.scheduler, sampler.spec, sampler.profile
@@ -47,7 +48,7 @@ def describe(
         scheduler=SchedulerInfo(
             scheduler.name, _plain(scheduler.config), scheduler.steps, profile.nfe, scheduler.order
         ),
-        tables=_tables(sampler),
+        tables=replace(_tables(sampler), visited=visited),
         guidance=_guidance(sampler, sig),
         noise=NoisePlan(profile.noise_slices, draws, scheduler.init_noise_sigma, scheduler.noise_kind),
         inputs=sig.inputs,

@@ -27,6 +27,8 @@ _CARRIED_TERMS = 2
 def lower_sampler(sampler: Sampler, sig: Signature, step_done: Callable[[int], None] | None = None) -> ir.Model:
     """The sampler as a graph with each denoiser evaluation as one node ``samplegraph::Denoiser``.
 
+    Its outputs are ``sample`` and, behind it, the samples after the first N - 1 steps.
+
     Raises:
         TypeError: the scheduler is not affine in the sample (trace it instead).
     """
@@ -35,7 +37,8 @@ def lower_sampler(sampler: Sampler, sig: Signature, step_done: Callable[[int], N
     state = sampler.scheduler.init(x)
     for i in range(sampler.scheduler.steps):
         x, state = sampler.scheduler.step(i, x, state, lowering.denoise, lowering.noise)
-        x = lowering.symbol(lowering.emit(x))
+        lowering.visited.append(lowering.emit(x))
+        x = lowering.symbol(lowering.visited[-1])
         state = tuple(lowering.shortened(row) for row in state)
         if step_done:
             step_done(i)
@@ -51,6 +54,7 @@ class _Lowering:
         self.values: dict[str, ir.Value] = {}
         self.b = Builder("h")
         self.drawn = 0
+        self.visited: list[ir.Value] = []
         self.rows = self._condition_rows()
 
     def symbol(self, value: ir.Value) -> Affine:
@@ -116,7 +120,7 @@ class _Lowering:
         return Prediction(self._clipped(p.x0), p.eps)
 
     def finish(self, x: Affine) -> ir.Model:
-        """The graph that ends with ``x`` as output ``sample``."""
+        """The graph that ends with ``x`` as output ``sample``, followed by the samples after the earlier steps."""
         value = self.emit(x)
         out = self.b.one("Identity", [value])
         out.name = "sample"
@@ -124,7 +128,7 @@ class _Lowering:
         out.type = ir.TensorType(ir.DataType.FLOAT)
         graph = ir.Graph(
             list(self.inputs.values()),
-            [out],
+            [out, *self.visited[:-1]],
             nodes=self.b.nodes,
             initializers=list(self.b.constants.values()),
             opset_imports={"": OPSET, DOMAIN: 1},

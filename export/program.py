@@ -78,7 +78,9 @@ class Program:
         with scratch_folder() as folder, self.phases.phase("verify"):
             path = folder / f"{self.manifest.name}.onnx"
             self._write(path)
-            self.verification = verify(path, self.sampler, self.signature, seed=seed, tolerance=tolerance)
+            self.verification = verify(
+                path, self.sampler, self.signature, self.manifest.tables.visited, seed=seed, tolerance=tolerance
+            )
         return self.verification
 
     def save(self, path: str | Path) -> Path:

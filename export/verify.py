@@ -1,4 +1,4 @@
-"""Runs a compiled graph in ONNX Runtime against the eager sampler."""
+"""Compares a compiled graph with the eager sampler, step by step."""
 
 from __future__ import annotations
 
@@ -9,49 +9,121 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from samplegraph.export.errors import ExportError, VerificationError
+from samplegraph.export.errors import VerificationError
+from samplegraph.export.examples import example_inputs, run_eager, run_eager_steps
+from samplegraph.export.probe import run_graph_steps
 from samplegraph.export.signature import Signature
 from samplegraph.models import Sampler
-from samplegraph.models.guidance import NEGATIVE, SCALE
 
 #: Largest allowed ``max |graph - eager| / max |eager|``.
 TOLERANCE = 1e-5
-#: Guidance scale that is tried where the default would leave the unconditional branch without effect.
-_SCALE = 3.0
 
 
 @dataclass(frozen=True)
 class Verification:
-    """The outcome: ``max |graph - eager| / max |eager|`` of the final sample, over ``rows`` samples."""
+    """How far the graph is from eager, over ``rows`` samples.
 
-    error: float
+    Args:
+        errors: ``max |graph - eager| / max |eager|`` of the sample after each step; of the final one alone where
+            the graph does not name the others.
+        cosines: cosine of the angle between the two, likewise.
+        timesteps: the timestep of each of them: that of the step's first evaluation.
+        tolerance: largest error allowed at the end.
+    """
+
+    errors: tuple[float, ...]
+    cosines: tuple[float, ...]
+    timesteps: tuple[float, ...]
     tolerance: float
     rows: int
 
+    @property
+    def error(self) -> float:
+        """That of the final sample."""
+        return self.errors[-1]
+
+    @property
+    def first_divergent(self) -> int | None:
+        """The first step, from 0, whose error exceeds the tolerance or is not a number."""
+        return next((i for i, error in enumerate(self.errors) if not error <= self.tolerance), None)
+
+    def divergence(self) -> str:
+        """``step 7 of 25 (t=681) is the first beyond 1e-05``; empty where none is, or there is only one."""
+        i = self.first_divergent
+        if i is None or len(self.errors) == 1:
+            return ""
+        return f"step {i + 1} of {len(self.errors)} (t={self.timesteps[i]:g}) is the first beyond {self.tolerance:.0e}"
+
 
 def verify(
-    path: Path, sampler: Sampler, sig: Signature, *, seed: int = 0, tolerance: float = TOLERANCE
+    path: Path,
+    sampler: Sampler,
+    sig: Signature,
+    visited: Sequence[str] = (),
+    *,
+    seed: int = 0,
+    tolerance: float = TOLERANCE,
 ) -> Verification:
     """Compare the graph at ``path`` with ``sampler`` on noise drawn from ``seed``.
+
+    Args:
+        visited: names of the values that hold the sample after each step, as in the manifest.
 
     Raises:
         VerificationError: the error exceeds ``tolerance``, or either result is not finite.
         ExportError: ONNX Runtime is not installed or refuses the graph.
     """
     inputs = example_inputs(sampler, sig, seed)
-    expected = run_eager(sampler, inputs)
-    found = run_graph(path, inputs)
-    if not np.isfinite(expected).all():
+    expected = run_eager_steps(sampler, inputs)
+    found = run_graph_steps(path, inputs, visited or ("sample",))
+    if not np.isfinite(expected[-1]).all():
         raise VerificationError("the eager sampler gives NaN or infinity on unit noise; check the model's weights")
-    if not np.isfinite(found).all():
-        raise VerificationError(f"{path.name} gives NaN or infinity where the eager sampler does not; please report it")
-    error = float(np.abs(found - expected).max() / max(float(np.abs(expected).max()), 1e-30))
-    if error > tolerance:
+    result = compare(found, expected, step_timesteps(sampler), tolerance)
+    if not np.isfinite(found[-1]).all():
         raise VerificationError(
-            f"{path.name} differs from the eager sampler by {error:.1e} (relative to its largest value), more than "
-            f"{tolerance:.0e}{_excuse(sampler, inputs, expected, error)}; nothing was kept"
+            f"{path.name} gives NaN or infinity where the eager sampler does not{_where(result)}; please report it"
         )
-    return Verification(error, tolerance, len(expected))
+    if result.error > tolerance:
+        raise VerificationError(
+            f"{path.name} differs from the eager sampler by {result.error:.1e} (relative to its largest value), more "
+            f"than {tolerance:.0e}{_where(result)}{_excuse(sampler, inputs, expected[-1], result.error)}; nothing was "
+            "kept"
+        )
+    return result
+
+
+def compare(
+    found: Sequence[np.ndarray], expected: Sequence[np.ndarray], timesteps: Sequence[float], tolerance: float
+) -> Verification:
+    """``found`` against the last of ``expected``, both one array (B, ...) per step."""
+    pairs = list(zip(reversed(found), reversed(expected), strict=False))[::-1]
+    errors = tuple(relative_error(f, e) for f, e in pairs)
+    cosines = tuple(cosine(f, e) for f, e in pairs)
+    return Verification(errors, cosines, tuple(timesteps[-len(pairs) :]), tolerance, len(expected[-1]))
+
+
+def relative_error(found: np.ndarray, expected: np.ndarray) -> float:
+    """``max |found - expected| / max |expected|``."""
+    with np.errstate(invalid="ignore"):
+        return float(np.abs(found - expected).max() / max(float(np.abs(expected).max()), 1e-30))
+
+
+def cosine(found: np.ndarray, expected: np.ndarray) -> float:
+    """Cosine of the angle between the two as vectors; 1 where both are zero."""
+    a, b = found.astype(np.float64).ravel(), expected.astype(np.float64).ravel()
+    scale = float(np.linalg.norm(a) * np.linalg.norm(b))
+    return float(a @ b) / scale if scale else float(np.array_equal(a, b))
+
+
+def step_timesteps(sampler: Sampler) -> list[float]:
+    """The timestep of each step, that of its first evaluation; of a step without one, the grid's."""
+    seen, grid = sampler.denoiser.timesteps, sampler.scheduler.grid.timesteps
+    return [float(seen[p[0]] if p else grid[i]) for i, p in enumerate(sampler.profile.evaluations)]
+
+
+def _where(result: Verification) -> str:
+    text = result.divergence()
+    return f": {text}" if text else ""
 
 
 def _excuse(sampler: Sampler, inputs: dict[str, torch.Tensor], expected: np.ndarray, error: float) -> str:
@@ -72,58 +144,3 @@ def _excuse(sampler: Sampler, inputs: dict[str, torch.Tensor], expected: np.ndar
         "change by 2e-7; few steps from a large sigma do that, and clip_sample with an untrained model; take more "
         "steps, --set clip_sample=false, or --no-verify)"
     )
-
-
-def example_inputs(sampler: Sampler, sig: Signature, seed: int) -> dict[str, torch.Tensor]:
-    """One value per graph input: unit noise, the example conditions, and a guidance scale that matters."""
-    generator = torch.Generator("cpu").manual_seed(seed)
-    values: dict[str, torch.Tensor] = {}
-    for t in sig.inputs:
-        if t.role in ("noise", "step_noise"):
-            shape = [sig.example_batch if isinstance(n, str) else n for n in t.shape]
-            draw = torch.rand if sampler.scheduler.noise_kind == "uniform" else torch.randn
-            values[t.name] = draw(shape, generator=generator)
-        elif t.role in ("image", "mask"):
-            shape = [sig.example_batch if isinstance(n, str) else n for n in t.shape]
-            values[t.name] = torch.rand(shape, generator=generator).round() * (2 if t.role == "image" else 1)
-            values[t.name] -= 1 if t.role == "image" else 0
-        elif t.role == "guidance_scale":
-            scale = sampler.spec.guidance_scale
-            values[SCALE] = torch.tensor(scale if scale != 1 else _SCALE)
-        elif t.role == "negative":
-            values[t.name] = torch.zeros_like(sig.conditions[t.name.removeprefix(NEGATIVE)])
-        else:
-            values[t.name] = sig.conditions[t.name]
-    return values
-
-
-def run_eager(sampler: Sampler, inputs: dict[str, torch.Tensor]) -> np.ndarray:
-    """The reference result."""
-    given = dict(inputs)
-    noise, step_noise = given.pop("noise"), given.pop("step_noise", None)
-    was_training = [m for m in sampler.modules() if m.training]
-    sampler.eval()
-    try:
-        with torch.no_grad():
-            sample: torch.Tensor = sampler(noise, step_noise, **given)
-    finally:
-        for module in was_training:
-            module.training = True
-    return sample.numpy()
-
-
-def run_graph(path: Path, inputs: dict[str, torch.Tensor], outputs: Sequence[str] = ("sample",)) -> np.ndarray:
-    """The graph's result in ONNX Runtime on the CPU."""
-    try:
-        import onnxruntime as ort
-    except ImportError as error:
-        raise ExportError("verification needs ONNX Runtime; install samplegraph[cpu] or pass --no-verify") from error
-    options = ort.SessionOptions()
-    options.log_severity_level = 4
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    try:
-        session = ort.InferenceSession(path, options, providers=["CPUExecutionProvider"], enable_fallback=0)
-        result: list[np.ndarray] = session.run(list(outputs), {k: v.numpy() for k, v in inputs.items()})
-    except Exception as error:
-        raise ExportError(f"ONNX Runtime refuses {path.name}: {str(error).splitlines()[0]}") from error
-    return result[0]

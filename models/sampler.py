@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable, Mapping, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import torch
 from torch import nn
@@ -106,6 +107,12 @@ class Sampler(nn.Module):
         Raises:
             OptionError: a condition or the step noise is missing, or one is not known.
         """
+        return deque(self.samples(noise, step_noise, **conditions), maxlen=1).pop()
+
+    def samples(
+        self, noise: torch.Tensor, step_noise: torch.Tensor | None = None, **conditions: torch.Tensor
+    ) -> Iterator[torch.Tensor]:
+        """The sample after each step of ``forward``, the last of which is its result."""
         names = self.model_conditions(conditions)
         inputs = self._own_inputs(conditions, noise)
         conditions = {k: v for k, v in conditions.items() if k not in inputs}
@@ -123,8 +130,7 @@ class Sampler(nn.Module):
             return step_noise[drawn - 1]
 
         first, draw = self.scheduler.start(noise, next_slice)
-        x: torch.Tensor = self.scheduler(first, denoise, draw, inputs)
-        return x
+        yield from self.scheduler.samples(first, denoise, draw, inputs)
 
     def _own_inputs(self, given: Mapping[str, torch.Tensor], noise: torch.Tensor) -> dict[str, torch.Tensor]:
         for own in self.scheduler.inputs:

@@ -81,6 +81,7 @@ class Tables:
 
     ``coefficients`` has one entry per step where the sampler is affine: the next sample as a linear combination of
     ``x``, ``state_j``, the network's outputs ``output_j``, clipped predictions ``clean_j`` and draws ``noise_j``.
+    ``visited`` names the value of the graph that holds the sample after each step.
     """
 
     timesteps: tuple[float, ...]
@@ -89,6 +90,7 @@ class Tables:
     evaluations: tuple[Evaluation, ...]
     sha256: str
     coefficients: tuple[Mapping[str, float], ...] = ()
+    visited: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -247,6 +249,7 @@ def _parse(data: dict[str, Any]) -> Manifest:
         tables[name] = [float(v) for v in tables[name]]
     rows = tables.get("coefficients", [])
     tables["coefficients"] = [{str(k): float(v) for k, v in dict(row).items()} for row in rows]
+    tables["visited"] = [str(name) for name in tables.get("visited", [])]
     manifest = Manifest(
         name=str(data["name"]),
         layout=str(data["layout"]),

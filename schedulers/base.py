@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -165,10 +166,16 @@ class Scheduler(nn.Module):
 
     def forward(self, x: X, denoise: Denoise[X], noise: Noise[X], inputs: Mapping[str, X] | None = None) -> X:
         """Run all steps from the scaled initial sample ``x`` (B, ...), with one tensor for each of ``self.inputs``."""
+        return deque(self.samples(x, denoise, noise, inputs), maxlen=1).pop()
+
+    def samples(
+        self, x: X, denoise: Denoise[X], noise: Noise[X], inputs: Mapping[str, X] | None = None
+    ) -> Iterator[X]:
+        """The sample after each step of ``forward``."""
         state = self.begin(x, inputs or {})
         for i in range(self.steps):
             x, state = self.step(i, x, state, denoise, noise)
-        return x
+            yield x
 
     def profile(self) -> Profile:
         """Evaluations and draws of one run, found by running it on a single number.

@@ -15,6 +15,7 @@ from samplegraph.runtime import InputError
 
 if TYPE_CHECKING:
     from samplegraph.export.program import Program
+    from samplegraph.export.verify import Verification
     from samplegraph.schedulers import Scheduler
 
 EXAMPLE = "samplegraph export --scheduler ddim --steps 25 --output build"
@@ -204,11 +205,19 @@ def _summary(program: Program, path: Path) -> None:
         text = f"{report.saved.flops / 1e6:,.1f} MFLOP ({share:.1f} %) and {_size(report.saved.bytes)} of values"
         table.add_row("saved against a host loop", text)
     table.add_row("peak memory", _size(report.peak_memory))
-    error = f"{report.error:.1e} relative to eager" if report.error is not None else "not verified"
-    table.add_row("max error", error)
+    table.add_row("max error", _error(program.verification))
     seconds = ", ".join(f"{phase} {value:.1f}" for phase, value in report.seconds.items() if value >= 0.05)
     table.add_row("seconds", f"{sum(report.seconds.values()):.1f} ({seconds})")
     stdout().print(table)
+
+
+def _error(result: Verification | None) -> str:
+    if result is None:
+        return "not verified"
+    worst = max(range(len(result.errors)), key=result.errors.__getitem__)
+    at_worst = f"; worst after step {worst + 1}: {result.errors[worst]:.1e}" if len(result.errors) > 1 else ""
+    diverged = result.divergence()
+    return f"{result.error:.1e} relative to eager{at_worst}{f'; {diverged}' if diverged else ''}"
 
 
 def _size(count: int) -> str:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from samplegraph.export.cli.console import interruptible, quiet_engine, stdout
 from samplegraph.export.cli.errors import needs_extra
+from samplegraph.export.cli.steps import step_table
 from samplegraph.export.cli.values import whole_number
 from samplegraph.runtime import InputError, read_manifest
+
+if TYPE_CHECKING:
+    from samplegraph.export.verify import Verification
 
 EXAMPLE = "samplegraph verify build/digits-ddim-25.onnx"
 
@@ -22,7 +26,8 @@ def verify(
     ] = None,
     seed: Annotated[str, typer.Option(help="Seed of the noise.", metavar="N")] = "0",
 ) -> None:
-    """Run FILE in ONNX Runtime against the eager sampler; exit code 1 if they differ by more than 1e-5."""
+    """Run FILE in ONNX Runtime against the eager sampler, step by step; exit code 1 if they end up more than 1e-5
+    apart."""
     start = whole_number("seed", seed)
     if not 0 <= start < 1 << 64:
         raise InputError(f"seed={seed} is not allowed; give a whole number from 0 to {(1 << 64) - 1}")
@@ -38,10 +43,14 @@ def verify(
             f"{file} was made from {source!r}, which is not built in; give --model package.module:factory"
         )
 
-    def work() -> str:
+    def work() -> Verification:
         sampler, sig = rebuild(manifest, load_model(source))
-        result = compare(file, sampler, sig, seed=start)
-        return f"{file}: max error {result.error:.1e} relative to eager, {result.rows} sample(s), seed {seed}"
+        return compare(file, sampler, sig, manifest.tables.visited, seed=start)
 
     quiet_engine()
-    stdout().print(interruptible(work), soft_wrap=True, markup=False)
+    result = interruptible(work)
+    text = f"{file}: max error {result.error:.1e} relative to eager, {result.rows} sample(s), seed {seed}"
+    diverged = result.divergence()
+    stdout().print(f"{text}; {diverged}" if diverged else text, soft_wrap=True, markup=False)
+    if len(result.errors) > 1:
+        stdout().print(step_table(result))

@@ -14,7 +14,8 @@ from networks import TinyUNet, seeded
 from torch import nn
 
 from samplegraph.export import Captures, ExportError, Program, VerificationError, compile
-from samplegraph.export.verify import example_inputs, run_eager, run_graph
+from samplegraph.export.examples import example_inputs, run_eager
+from samplegraph.export.probe import run_graph
 from samplegraph.models import Sampler
 from samplegraph.runtime import Engine, read_manifest
 from samplegraph.schedulers import create, names
@@ -32,6 +33,7 @@ def check_graph(path: Path, tensors: list[torch.Tensor]) -> onnx.ModelProto:
     assert {n.domain for n in model.graph.node} <= {""}
     assert not FORBIDDEN & {n.op_type for n in model.graph.node}
     assert not model.functions
+    assert [o.name for o in model.graph.output] == ["sample"]
     stored = [onnx.numpy_helper.to_array(t, str(path.parent)) for t in model.graph.initializer]
     for tensor in tensors:
         same = [a for a in stored if a.shape == tuple(tensor.shape) and np.array_equal(a, tensor.numpy())]
@@ -54,7 +56,9 @@ def test_graph_equals_eager(
     sampler = Sampler(model, create(name, 8), GUIDANCE[guidance])
     program = compile(sampler, batch=batch, conditions={"class_labels": list(range(batch))}, captures=captures)
     path = program.save(tmp_path / "x.onnx")
-    assert program.verify(seed=1).error <= 1e-5
+    errors = program.verify(seed=1).errors
+    assert len(errors) == 8
+    assert max(errors) <= 1e-5
     check_graph(path, list(model.parameters()))
 
 

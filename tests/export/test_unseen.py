@@ -15,7 +15,8 @@ from torch.nn import functional as F
 
 from samplegraph.export import Captures, ExportError, compile
 from samplegraph.export.bindings import uses
-from samplegraph.export.verify import example_inputs, run_eager, run_graph
+from samplegraph.export.examples import example_inputs, run_eager
+from samplegraph.export.probe import run_graph
 from samplegraph.models import Condition, ModelSpec, Sampler
 from samplegraph.schedulers import create
 

@@ -1,0 +1,41 @@
+"""The table of a verification: how far the graph is from eager after each step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from samplegraph.export.verify import Verification
+
+#: More steps than this are shown as that many ranges at most, each by its worst step.
+_LINES = 12
+
+
+def step_table(result: Verification) -> Table:
+    """One line per step, or per range of steps."""
+    from rich.table import Table
+
+    table = Table("step", "t", "error", "cosine", title="graph against eager", title_justify="left")
+    for first, last in ranges(len(result.errors)):
+        span = slice(first, last + 1)
+        table.add_row(
+            _span(f"{first + 1}", f"{last + 1}"),
+            _span(f"{result.timesteps[first]:.4g}", f"{result.timesteps[last]:.4g}"),
+            f"{max(result.errors[span]):.1e}",
+            f"{min(result.cosines[span]):.7f}",
+        )
+    return table
+
+
+def ranges(count: int) -> Iterator[tuple[int, int]]:
+    """First and last of ``count`` steps, in ranges of equal length of which the last may be shorter."""
+    size = -(-count // _LINES)
+    for first in range(0, count, size):
+        yield first, min(first + size, count) - 1
+
+
+def _span(first: str, last: str) -> str:
+    return first if first == last else f"{first} .. {last}"
