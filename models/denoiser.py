@@ -10,7 +10,8 @@ import torch
 from torch import nn
 
 from samplegraph.models.clip import clip_x0
-from samplegraph.models.guidance import SCALE, Guidance
+from samplegraph.models.guidance import INPUT, SCALE, Guidance
+from samplegraph.models.guidance_scales import PointScale, point_scales
 from samplegraph.models.spec import LOG_PROBS, ModelSpec
 from samplegraph.schedulers import Grid, OptionError, Prediction, Scheduler
 from samplegraph.schedulers.prediction import convert, refuse_blind
@@ -47,38 +48,54 @@ class Denoiser(nn.Module):
         self.dtype = next((p.dtype for p in network.parameters() if p.is_floating_point()), torch.float32)
         self.profile = scheduler.profile()
         refuse_blind(self.prediction_type, self.options, self.grid, self.profile.points)
+        self.apart = scheduler.apart
+        if self.classes and guidance.rescale:
+            raise OptionError(f"guidance_rescale={guidance.rescale} is for numbers; {scheduler.name} samples tokens")
+        self.scales = point_scales(guidance, scheduler, self.profile)
+
+    def scale_at(self, point: int) -> PointScale:
+        """The scale of the evaluation at ``point``: ``"input"``, a float, or None for the conditional branch alone."""
+        return self.scales[point]
 
     def bind(self, conditions: Mapping[str, torch.Tensor], guided: list[str]) -> Denoise:
         """``denoise(x, i)`` under these conditions; the guided ones are doubled once, in front of the loop."""
-        rows = self.guidance.rows(conditions, guided, self.spec) if guided else dict(conditions)
-        scale: Any = conditions.get(SCALE, self.guidance.scale)
+        own = self.guidance.own(conditions)
+        wide = self.guidance.rows(conditions, guided, self.spec) if guided else own
 
         def denoise(x: torch.Tensor, i: int) -> Prediction[torch.Tensor]:
             factor = float(self.input_scale[i])
             seen = x if factor == 1.0 else x / (1.0 / factor)  # diffusers divides: one rounding, not two
             if self.input_shift:
                 seen = seen + self.input_shift
-            if guided:
-                seen = torch.cat([seen, seen])
+            scale: Any = self.scale_at(i) if guided else None
+            scale = conditions[SCALE] if scale == INPUT else scale
+            rows = own
+            if scale is not None:
+                seen, rows = torch.cat([seen, seen]), wide
             if self.classes:
-                return self._log_probs(self.evaluate(seen, i, rows).float(), scale if guided else None)
+                return self._log_probs(self.evaluate(seen, i, rows).float(), scale)
             output, variance = self.evaluate(seen, i, rows).to(x.dtype), None
             if self.splits:
                 output, variance = output.chunk(2, dim=1)
-            if guided:
-                output = self.guidance.combine(output, scale)
-                variance = variance.chunk(2)[1] if variance is not None else None
             alpha, sigma = float(self.grid.alpha[i]), float(self.grid.sigma[i])
+            unconditional = None
+            if scale is not None:
+                uncond, cond = output.chunk(2)
+                output = self.guidance.combine(uncond, cond, scale)
+                variance = variance.chunk(2)[1] if variance is not None else None
+                if self.apart:
+                    unconditional = convert(self.prediction_type, x, uncond, alpha, sigma, factor)
             p = convert(self.prediction_type, x, output, alpha, sigma, factor)
             x0 = (x - sigma * p.eps) / alpha if self.options.x0_through_eps else p.x0
-            return Prediction(clip_x0(x0, self.options), p.eps, variance)
+            return Prediction(clip_x0(x0, self.options), p.eps, variance, unconditional)
 
         return denoise
 
     def _log_probs(self, output: torch.Tensor, scale: Any) -> Prediction[torch.Tensor]:
         """Of tokens: guided logarithms are normalised again, as in diffusers' pipeline."""
         if scale is not None:
-            output = self.guidance.combine(output, scale)
+            uncond, cond = output.chunk(2)
+            output = self.guidance.combine(uncond, cond, scale)
             output = output - torch.logsumexp(output, dim=1, keepdim=True)
         return Prediction(output, output)
 

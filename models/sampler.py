@@ -11,6 +11,7 @@ from torch import nn
 
 from samplegraph.models.denoiser import Denoiser
 from samplegraph.models.guidance import INPUT, NEGATIVE, SCALE, Guidance
+from samplegraph.models.interval import Interval
 from samplegraph.models.spec import ModelSpec, spec_of
 from samplegraph.schedulers import OptionError, Profile, Scheduler
 from samplegraph.schedulers.errors import suggest
@@ -23,8 +24,11 @@ class Sampler(nn.Module):
         model: any module called ``model(sample, timestep, **conditions)``; its attribute ``spec`` (``ModelSpec``)
             declares what it was trained for.
         scheduler: from ``create`` or ``from_config``.
-        guidance_scale: ``"input"`` (default: a scalar input where the model has conditions), a float (baked), or
-            None or 1 (no unconditional branch).
+        guidance_scale: ``"input"`` (default: a scalar input where the model has conditions), a float (baked), one
+            float per step, or None or 1 (no unconditional branch).
+        guidance_interval: where guidance applies, an ``Interval`` or text as ``sigma:0.3,5``; outside, the
+            unconditional branch is not evaluated. None means everywhere.
+        guidance_rescale: phi in [0, 1] of arXiv:2305.08891, section 3.4.
         guided: conditions that differ between the guided branches; all where None.
         spec: a declaration that stands in for the model's own.
 
@@ -36,8 +40,10 @@ class Sampler(nn.Module):
         self,
         model: nn.Module,
         scheduler: Scheduler,
-        guidance_scale: float | str | None = INPUT,
+        guidance_scale: float | str | tuple[float, ...] | list[float] | None = INPUT,
         *,
+        guidance_interval: Interval | str | None = None,
+        guidance_rescale: float = 0.0,
         guided: Sequence[str] | None = None,
         spec: ModelSpec | None = None,
     ) -> None:
@@ -47,7 +53,12 @@ class Sampler(nn.Module):
         for own in scheduler.inputs:
             if self.spec.condition(own.name):
                 raise OptionError(f"the model and {scheduler.name} both take {own.name!r}; rename the model's")
-        self.guidance = Guidance(guidance_scale, tuple(guided) if guided is not None else None)
+        if isinstance(guidance_interval, str):
+            guidance_interval = Interval.parse(guidance_interval)
+        scale = tuple(guidance_scale) if isinstance(guidance_scale, list) else guidance_scale
+        names = tuple(guided) if guided is not None else None
+        guidance = Guidance(scale, names, guidance_interval, guidance_rescale)
+        self.guidance = guidance if scheduler.apart else guidance.pruned()
         self.denoiser = Denoiser(model, self.spec, scheduler, self.guidance)
         self.profile: Profile = self.denoiser.profile
 
@@ -58,7 +69,16 @@ class Sampler(nn.Module):
 
     def rewired(self, network: nn.Module) -> Sampler:
         """The same sampler over another network of the same declaration."""
-        other = Sampler(network, self.scheduler, self.guidance.scale, guided=self.guidance.guided, spec=self.spec)
+        own = self.guidance
+        other = Sampler(
+            network,
+            self.scheduler,
+            own.scale,
+            guidance_interval=own.interval,
+            guidance_rescale=own.rescale,
+            guided=own.guided,
+            spec=self.spec,
+        )
         other.denoiser.dtype = self.denoiser.dtype
         return other
 

@@ -66,7 +66,8 @@ class Scheduler(nn.Module):
     options of which the diffusers class takes some values only, ``diffusers_aliases`` values that it reads as
     others. ``default_prediction_type`` is how a model that declares none is read; ``learned_variance`` asks for a
     model whose output has twice the channels, and ``classes`` of them is the number of tokens, the mask included,
-    where samples are tokens. ``inputs`` are handed to ``begin``, which puts them into the state.
+    where samples are tokens. ``apart`` says that steps read the unconditional prediction beside the guided one, so
+    that every evaluation has to be guided. ``inputs`` are handed to ``begin``, which puts them into the state.
     """
 
     inputs: ClassVar[tuple[Input, ...]] = ()
@@ -75,6 +76,7 @@ class Scheduler(nn.Module):
     classes: int = 0
     order: int = 1
     learned_variance: bool = False
+    apart: bool = False
     grid_defaults: ClassVar[Mapping[str, object]] = {}
     prediction_defaults: ClassVar[Mapping[str, object]] = {"prediction_type": None}
     default_prediction_type: ClassVar[str] = "epsilon"

@@ -18,12 +18,19 @@ class Prediction(Generic[X]):
     """What ``denoise`` returns: the predicted clean sample ``x0`` and noise ``eps``, both shaped like ``x``.
 
     ``x0`` is clipped or thresholded where the scheduler asks for it; ``eps`` is the network's own. ``variance`` is
-    what a network with twice the channels says of it (arXiv:2102.09672), else None.
+    what a network with twice the channels says of it (arXiv:2102.09672), else None. ``uncond`` is the prediction of
+    guidance's unconditional branch, not clipped, for a scheduler that is ``apart``.
     """
 
     x0: X
     eps: X
     variance: X | None = None
+    uncond: Prediction[X] | None = None
+
+    @property
+    def unguided(self) -> Prediction[X]:
+        """That of the unconditional branch; the prediction itself where there is one branch only."""
+        return self if self.uncond is None else self.uncond
 
 
 @dataclass(frozen=True)

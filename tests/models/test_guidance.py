@@ -116,7 +116,7 @@ def test_a_model_without_conditions() -> None:
         Sampler(probe, create("ddim", 1), 2.0)(torch.randn(3, 2))
 
 
-@pytest.mark.parametrize("scale", [float("nan"), float("inf"), "2", True, [2.0]])
+@pytest.mark.parametrize("scale", [float("nan"), float("inf"), "2", True, [None], ["2"]])
 def test_scales_that_are_none(probe: Probe, scale: object) -> None:
     with pytest.raises(OptionError, match=r"guidance_scale=.*give a finite number, 'input' or None"):
         Sampler(probe, create("ddim", 1), scale)  # type: ignore[arg-type]
