@@ -17,14 +17,19 @@ DOMAIN, CALL = "samplegraph", "Denoiser"
 VISITED = "Visited"
 
 Array = npt.NDArray[Any]
+Constants = dict[tuple[str, tuple[int, ...], bytes], ir.Value]
 
 
 class Builder:
-    """Nodes in execution order and the constants they use; ``prefix`` keeps names apart."""
+    """Nodes in execution order and the constants they use; ``prefix`` keeps names apart.
 
-    def __init__(self, prefix: str = "") -> None:
+    Args:
+        constants: those made before, if they are to be used again.
+    """
+
+    def __init__(self, prefix: str = "", constants: Constants | None = None) -> None:
         self.nodes: list[ir.Node] = []
-        self.constants: dict[tuple[str, tuple[int, ...], bytes], ir.Value] = {}
+        self.constants: Constants = {} if constants is None else constants
         self._prefix = prefix
         self._names = 0
 

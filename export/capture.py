@@ -17,18 +17,23 @@ from torch import nn
 from samplegraph.export.builder import CALL, DOMAIN, OPSET, VISITED
 from samplegraph.export.errors import ExportError
 from samplegraph.export.passes import tidy_denoiser
-from samplegraph.export.signature import Signature
+from samplegraph.export.shared_constants import share_constants
+from samplegraph.export.signature import BATCH_AXIS, Signature
+from samplegraph.export.symbolic_axis import with_axis
 from samplegraph.models import Denoiser, Sampler
 from samplegraph.models.denoiser import first_tensor
 
 RANDOM_OPS = frozenset(
     {"RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Multinomial", "Bernoulli"}
 )
+#: The symbolic axis of a denoiser call.
+ROWS = "rows"
 
 
 class Captures:
     """Denoisers captured so far, so that several samplers over one network capture it once.
 
+    Captures of one network, as with and without guidance, share the tensors of their weights.
     A network whose weights change between captures needs a new ``Captures``.
     """
 
@@ -36,31 +41,41 @@ class Captures:
         self._models: dict[tuple[object, ...], ir.Model] = {}
         self._networks: list[nn.Module] = []
 
-    def get(self, denoiser: Denoiser, sig: Signature) -> ir.Model:
-        """The captured and tidied network of ``denoiser`` for these shapes (see ``capture_denoiser``)."""
+    def get(self, denoiser: Denoiser, sig: Signature, rows: int | None = None) -> ir.Model:
+        """The captured and tidied network of ``denoiser`` for these shapes (see ``capture_denoiser``).
+
+        Args:
+            rows: rows of a call in the examples, where they are not ``sig.rows``.
+        """
+        count = rows or sig.rows
         conditions = tuple((n, sig.conditions[n].dtype, sig.conditions[n].shape) for n in sig.model_conditions())
-        rows = sig.rows if sig.batch else "rows"
-        key = (id(denoiser.network), rows, sig.sample_shape, conditions, denoiser.dtype, denoiser.spec.timestep_dtype)
+        axis = count if sig.batch else ROWS if count == sig.rows else BATCH_AXIS
+        key = (id(denoiser.network), axis, sig.sample_shape, conditions, denoiser.dtype, denoiser.spec.timestep_dtype)
+        if key not in self._models and axis == BATCH_AXIS:
+            self._models[key] = with_axis(self.get(denoiser, sig), ROWS, BATCH_AXIS)
         if key not in self._models:
-            model = capture_denoiser(denoiser, sig)
+            model = capture_denoiser(denoiser, sig, count)
             tidy_denoiser(model)
+            share_constants(model, [m for k, m in self._models.items() if k[0] == key[0]])
             self._models[key] = model
             self._networks.append(denoiser.network)  # keeps the id taken
         return self._models[key]
 
 
-def capture_denoiser(denoiser: Denoiser, sig: Signature) -> ir.Model:
+def capture_denoiser(denoiser: Denoiser, sig: Signature, count: int) -> ir.Model:
     """The network as a graph ``(sample, timestep, *conditions) -> output``, optimised.
+
+    Args:
+        count: rows of a call in the examples, a multiple of the example batch.
 
     Raises:
         ExportError: the network cannot be captured, its output is not shaped like its input, or it draws random
             numbers.
     """
     names = sig.model_conditions()
-    sample = torch.zeros((sig.rows, *sig.sample_shape), dtype=denoiser.sample_dtype or denoiser.dtype)
-    timestep = torch.ones(sig.rows, dtype=getattr(torch, denoiser.spec.timestep_dtype))
-    factor = sig.rows // sig.example_batch
-    rows = [torch.cat([sig.conditions[name]] * factor) for name in names]
+    sample = torch.zeros((count, *sig.sample_shape), dtype=denoiser.sample_dtype or denoiser.dtype)
+    timestep = torch.ones(count, dtype=getattr(torch, denoiser.spec.timestep_dtype))
+    rows = [torch.cat([sig.conditions[name]] * (count // sig.example_batch)) for name in names]
     network = _Network(denoiser.network, names)
     with torch.no_grad():
         try:
@@ -73,7 +88,7 @@ def capture_denoiser(denoiser: Denoiser, sig: Signature) -> ir.Model:
             f"the model's output has shape {tuple(output.shape)}, its sample {tuple(sample.shape)}; a denoiser has to "
             f"return a tensor {'shaped like its sample' if wanted == sample.shape else f'of shape {wanted}'}"
         )
-    axis = {0: torch.export.Dim("rows")}
+    axis = {0: torch.export.Dim(ROWS)}
     dynamic = None if sig.batch else (axis, axis, *([tuple(axis for _ in rows)] if rows else []))
     model = _export(network, (sample, timestep, *rows), ["sample", "timestep", *names], ["output"], dynamic)
     if not sig.batch and any(v.shape is not None and isinstance(v.shape[0], int) for v in model.graph.inputs):

@@ -21,10 +21,10 @@ import onnx_ir as ir
 
 from samplegraph.export.capture import Captures, trace_sampler
 from samplegraph.export.collection import paused_collection
-from samplegraph.export.cost import Cost, costs, half_of
+from samplegraph.export.cost import Work, costs
 from samplegraph.export.describe import describe
 from samplegraph.export.errors import ExportError
-from samplegraph.export.link import link
+from samplegraph.export.link import Target, link
 from samplegraph.export.lower import lower_sampler
 from samplegraph.export.passes import tidy_linked
 from samplegraph.export.phases import Listener, Phases
@@ -32,7 +32,7 @@ from samplegraph.export.program import Program
 from samplegraph.export.signature import Signature, signature
 from samplegraph.export.weights import MODES, digest, file_name, is_external
 from samplegraph.models import Sampler
-from samplegraph.models.guidance import INPUT
+from samplegraph.models.guidance_names import guidance_stem
 from samplegraph.runtime.manifest import Weights
 from samplegraph.schedulers.errors import one_of
 
@@ -74,29 +74,26 @@ def compile(
     phases = Phases(progress)
     sig = signature(sampler, sample_shape, conditions, batch)
     with phases.phase("capture denoiser"):
-        denoiser = (captures or Captures()).get(sampler.denoiser, sig)
+        targets = _targets(sampler, sig, captures or Captures())
     with phases.phase("capture sampler"):
         graph = _sampler_graph(sampler, sig)
     with phases.phase("link", sampler.profile.nfe) as site_done:
-        rows = sig.rows if sig.batch else 1
-        dtype = sampler.spec.timestep_dtype
-        seen = sampler.denoiser.timesteps
-        parts = link(graph, denoiser, lambda point: np.full(rows, seen[point], dtype=dtype), site_done)
+        groups = link(graph, targets.__getitem__, site_done)
         tidy_linked(graph)
         visited = _visited(graph.graph)
     with phases.phase("describe"):
-        used = [w for w in parts.weights if w.uses()]
+        used = [w for group in groups for w in group.parts.weights if w.uses()]
         sha256, size = digest(used)
         file = file_name(sha256) if is_external(weights, size) else None
         versions = {package: version(package) for package in _PACKAGES}
-        by_class = costs(parts.bindings, sig.rows)
-        shared = half_of(parts.twins.nodes, sig.rows) if "on one branch" in parts.counts else Cost()
+        widest = groups[0].parts
+        by_class = costs(widest.bindings, groups[0].rows)
         stem = name or default_name(sampler, sig)
         stored = Weights(sha256, size, file)
-        manifest = describe(sampler, sig, stem, "unrolled", stored, versions, by_class, parts.counts, visited)
+        manifest = describe(sampler, sig, stem, "unrolled", stored, versions, by_class, widest.counts, visited)
         graph.producer_name, graph.producer_version = "samplegraph", versions["samplegraph"]
         graph.graph.name = manifest.name
-    return Program(graph, manifest, sampler, sig, used, by_class, shared, phases)
+    return Program(graph, manifest, sampler, sig, used, by_class, sum((g.work for g in groups), Work()), phases)
 
 
 def _visited(graph: ir.Graph) -> tuple[str, ...]:
@@ -107,15 +104,23 @@ def _visited(graph: ir.Graph) -> tuple[str, ...]:
 
 
 def default_name(sampler: Sampler, sig: Signature) -> str:
-    """``<model>-<scheduler>-<steps>``, extended by a batch other than 1 and a guidance scale that is not an input."""
+    """``<model>-<scheduler>-<steps>``, extended by a batch other than 1 and guidance that is not all by an input."""
     model = re.sub(r"[^\w.-]+", "-", sampler.spec.name).strip("-.") or "model"
     stem = f"{model}-{sampler.scheduler.name}-{sampler.scheduler.steps}"
     if sig.batch != 1:
         stem += f"-b{sig.batch or 'dynamic'}"
-    scale = sampler.guidance.scale
-    if scale != INPUT and sig.model_conditions():
-        stem += f"-g{1 if scale is None else scale:g}"
-    return stem
+    return stem + (guidance_stem(sampler.guidance) if sig.model_conditions() else "")
+
+
+def _targets(sampler: Sampler, sig: Signature, captures: Captures) -> dict[int, Target]:
+    """What becomes of a denoiser call at each grid point: one capture for each number of rows."""
+    denoiser, found = sampler.denoiser, {}
+    for point in sampler.profile.points:
+        wide = bool(sig.guided) and denoiser.scale_at(point) is not None
+        rows = sig.example_batch * (2 if wide else 1)
+        timestep = np.full(rows if sig.batch else 1, denoiser.timesteps[point], dtype=sampler.spec.timestep_dtype)
+        found[point] = Target(captures.get(denoiser, sig, rows), timestep, rows)
+    return found
 
 
 def _sampler_graph(sampler: Sampler, sig: Signature) -> ir.Model:

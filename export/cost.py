@@ -38,12 +38,25 @@ def costs(bindings: Bindings, rows: int) -> dict[str, Cost]:
     return total
 
 
-def saved(by_class: dict[str, Cost], evaluations: int) -> Cost:
-    """What a host loop of that many evaluations computes and the linked graph does not."""
-    return by_class["timestep"] * evaluations + by_class["conditions"] * max(evaluations - 1, 0)
+@dataclass(frozen=True)
+class Work:
+    """What a host loop over the denoiser computes, and how much of that the linked graph does not."""
+
+    total: Cost = Cost()
+    saved: Cost = Cost()
+
+    def __add__(self, other: Work) -> Work:
+        return Work(self.total + other.total, self.saved + other.saved)
 
 
-def half_of(nodes: Iterable[ir.Node], rows: int) -> Cost:
+def work(bindings: Bindings, rows: int, evaluations: int, halved: Iterable[ir.Node]) -> Work:
+    """That of so many evaluations, in each of which the nodes ``halved`` run on half of their rows."""
+    by_class = costs(bindings, rows)
+    once = by_class["timestep"] * evaluations + by_class["conditions"] * max(evaluations - 1, 0)
+    return Work(sum(by_class.values(), Cost()) * evaluations, once + _half_of(halved, rows) * evaluations)
+
+
+def _half_of(nodes: Iterable[ir.Node], rows: int) -> Cost:
     """What one evaluation saves where ``nodes`` run on half of their rows."""
     whole = sum((node_cost(node, rows) for node in nodes), Cost())
     return Cost(0, whole.flops // 2, whole.bytes // 2)

@@ -93,11 +93,16 @@ def _digest(sampler: Sampler) -> str:
 def _guidance(sampler: Sampler, sig: Signature) -> GuidancePlan:
     if not sig.guided:
         return GuidancePlan("none")
-    scale = sampler.guidance.scale
-    if scale == INPUT:
-        return GuidancePlan("input", sampler.spec.guidance_scale, sig.guided)
-    assert isinstance(scale, float)
-    return GuidancePlan("baked", scale, sig.guided)
+    guidance = sampler.guidance
+    points = (point for points in sampler.profile.evaluations for point in points)
+    each = [sampler.denoiser.scale_at(point) for point in points]
+    scales = tuple(1.0 if scale is None else None if scale == INPUT else float(scale) for scale in each)
+    interval = str(guidance.interval) if guidance.interval is not None else None
+    if isinstance(guidance.scale, tuple):
+        return GuidancePlan("per_step", None, sig.guided, scales, interval, guidance.rescale)
+    mode = "input" if guidance.scale == INPUT else "baked"
+    scale = sampler.spec.guidance_scale if guidance.scale == INPUT else float(guidance.scale or 0.0)
+    return GuidancePlan(mode, scale, sig.guided, scales if len(set(scales)) > 1 else (), interval, guidance.rescale)
 
 
 def _plain(value: Any) -> Any:

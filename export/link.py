@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy.typing as npt
@@ -10,8 +11,8 @@ import onnx_ir as ir
 
 from samplegraph.export.builder import CALL, DOMAIN
 from samplegraph.export.clone import clone_node
-from samplegraph.export.errors import ExportError
-from samplegraph.export.specialise import Specialised, specialise
+from samplegraph.export.cost import Work, work
+from samplegraph.export.specialise import Shared, Specialised, specialise
 from samplegraph.export.twins import branch_of, place
 
 Array = npt.NDArray[Any]
@@ -22,54 +23,82 @@ def calls(model: ir.Model) -> list[ir.Node]:
     return [node for node in model.graph if node.domain == DOMAIN and node.op_type == CALL]
 
 
+@dataclass(frozen=True)
+class Target:
+    """What a call becomes: this denoiser, told this timestep (one entry per row), on this many rows in the examples."""
+
+    denoiser: ir.Model
+    timestep: Array
+    rows: int
+
+
+@dataclass(frozen=True)
+class Group:
+    """Calls of one denoiser under the same conditions, each on ``rows`` rows in the examples, and their parts."""
+
+    rows: int
+    parts: Specialised
+
+    @property
+    def work(self) -> Work:
+        """What these calls cost."""
+        halved = self.parts.twins.nodes if "on one branch" in self.parts.counts else ()
+        return work(self.parts.bindings, self.rows, len(self.parts.sites), halved)
+
+
 def link(
-    sampler: ir.Model,
-    denoiser: ir.Model,
-    timestep_at: Callable[[int], Array],
-    site_done: Callable[[int], None] | None = None,
-) -> Specialised:
-    """Replace the denoiser calls in ``sampler`` (changed in place) by specialised copies of ``denoiser``.
+    sampler: ir.Model, target_at: Callable[[int], Target], site_done: Callable[[int], None] | None = None
+) -> list[Group]:
+    """Replace the denoiser calls in ``sampler`` (changed in place) by specialised copies of their targets.
+
+    Those of both branches of guidance and those of one are groups of their own, which share weights and constants.
 
     Args:
-        timestep_at: the network's timestep input at a grid point.
+        target_at: the target of a call at a grid point.
         site_done: told after each site.
 
-    Raises:
-        ExportError: calls pass different conditions.
+    Returns:
+        The groups, that with most rows first.
     """
     graph = sampler.graph
-    nodes = calls(sampler)
-    conditions = _common_conditions(nodes)
-    points = [node.attributes["point"].as_int() for node in nodes]
-    first = nodes[0].inputs[0]
-    assert first is not None
-    parts = specialise(denoiser, first, conditions, [timestep_at(point) for point in points])
-    sample, output = denoiser.graph.inputs[0], denoiser.graph.outputs[0]
-    graph.insert_before(nodes[0], parts.front)
-    for k, call in enumerate(nodes):
-        values = parts.sites[k]
-        assert call.inputs[0] is not None
-        values[sample] = call.inputs[0]
-        branch = branch_of(call.inputs[0]) if parts.twins.nodes else None
-        if branch is None:
-            graph.insert_before(call, [clone_node(node, values, f"s{k}.") for node in parts.nodes])
-        else:
-            graph.insert_before(call, branch[1] + place(parts.nodes, parts.twins, k, values, branch[0]))
-            parts.counts["on one branch"] = len(parts.twins.nodes)
-        ir.convenience.replace_all_uses_with(call.outputs[0], values[output], replace_graph_outputs=True)
-        graph.remove(call, safe=True)
-        if site_done:
-            site_done(k)
-    for value in (*parts.weights, *parts.constants):
+    groups: dict[object, list[tuple[int, ir.Node, Target]]] = {}
+    for k, call in enumerate(calls(sampler)):
+        target = target_at(call.attributes["point"].as_int())
+        groups.setdefault((id(target.denoiser), *call.inputs[1:]), []).append((k, call, target))
+    widest_first = sorted(groups.values(), key=lambda group: -group[0][2].rows)
+    shared, done = Shared(), 0
+    parts = [_specialise(group, shared) for group in widest_first]
+    for part, group in zip(parts, widest_first, strict=True):
+        graph.insert_before(group[0][1], part.front)
+        for site, (k, call, target) in enumerate(group):
+            _place(graph, call, target, part, site, f"s{k}.")
+            done += 1
+            if site_done:
+                site_done(done - 1)
+    for value in (*(w for part in parts for w in part.weights), *shared.extras, *shared.constants.values()):
         if value.uses():
             graph.register_initializer(value)
     graph.opset_imports.pop(DOMAIN, None)
-    return parts
+    return [Group(group[0][2].rows, part) for group, part in zip(widest_first, parts, strict=True)]
 
 
-def _common_conditions(nodes: Sequence[ir.Node]) -> list[ir.Value]:
-    first = list(nodes[0].inputs[1:])
-    for node in nodes:
-        if list(node.inputs[1:]) != first:
-            raise ExportError("denoiser calls with different conditions cannot be linked into one graph")
-    return [value for value in first if value is not None]
+def _specialise(group: Sequence[tuple[int, ir.Node, Target]], shared: Shared) -> Specialised:
+    _, call, target = group[0]
+    sample, *conditions = (value for value in call.inputs if value is not None)
+    return specialise(target.denoiser, sample, conditions, [target.timestep for _, _, target in group], shared)
+
+
+def _place(graph: ir.Graph, call: ir.Node, target: Target, parts: Specialised, site: int, prefix: str) -> None:
+    """Put the nodes of one site in place of ``call``."""
+    sample, output = target.denoiser.graph.inputs[0], target.denoiser.graph.outputs[0]
+    values = parts.sites[site]
+    assert call.inputs[0] is not None
+    values[sample] = call.inputs[0]
+    branch = branch_of(call.inputs[0]) if parts.twins.nodes else None
+    if branch is None:
+        graph.insert_before(call, [clone_node(node, values, prefix) for node in parts.nodes])
+    else:
+        graph.insert_before(call, branch[1] + place(parts.nodes, parts.twins, site, values, branch[0], prefix))
+        parts.counts["on one branch"] = len(parts.twins.nodes)
+    ir.convenience.replace_all_uses_with(call.outputs[0], values[output], replace_graph_outputs=True)
+    graph.remove(call, safe=True)

@@ -14,9 +14,11 @@ import numpy as np
 import onnx_ir as ir
 
 from samplegraph.export.builder import CALL, DOMAIN, OPSET, Builder, graph_input
+from samplegraph.export.rescale import rescaled
 from samplegraph.export.signature import Signature
 from samplegraph.models import Sampler
 from samplegraph.models.guidance import NEGATIVE, SCALE
+from samplegraph.models.guidance_scales import PointScale
 from samplegraph.schedulers import Affine, Prediction
 from samplegraph.schedulers.prediction import convert
 
@@ -55,7 +57,7 @@ class _Lowering:
         self.b = Builder("h")
         self.drawn = 0
         self.visited: list[ir.Value] = []
-        self.rows = self._condition_rows()
+        self.rows = {wide: self._condition_rows(wide) for wide in self._widths()}
 
     def symbol(self, value: ir.Value) -> Affine:
         """``1 * value``."""
@@ -106,18 +108,27 @@ class _Lowering:
             raise TypeError("the model's input is shifted, or its output holds a variance")
         factor = float(d.input_scale[i])
         seen = self.emit(factor * x)
-        if self.sig.guided:
+        scale = d.scale_at(i) if self.sig.guided else None
+        if scale is not None:
             seen = self.b.one("Concat", [seen, seen], {"axis": 0})
         kind = ir.DataType[{"float32": "FLOAT", "float64": "DOUBLE"}.get(n := str(d.dtype)[6:], n.upper())]
         if kind != ir.DataType.FLOAT:
             seen = self.b.one("Cast", [seen], {"to": int(kind)})
-        output = self.b.one(CALL, [seen, *self.rows], {"point": i}, domain=DOMAIN)
+        output = self.b.one(CALL, [seen, *self.rows[scale is not None]], {"point": i}, domain=DOMAIN)
         if kind != ir.DataType.FLOAT:
             output = self.b.one("Cast", [output], {"to": int(ir.DataType.FLOAT)})
-        m = self._combined(output)
         alpha, sigma = float(d.grid.alpha[i]), float(d.grid.sigma[i])
+        unguided: Prediction[Affine] | None = None
+        if scale is None:
+            m = self.symbol(output)
+        else:
+            halves = self.b.op("Split", [output], {"axis": 0, "num_outputs": 2}, num_outputs=2)
+            uncond, cond = (self.sized(half) for half in halves)
+            m = self._combined(uncond, cond, scale)
+            if d.apart:
+                unguided = convert(d.prediction_type, x, self.symbol(uncond), alpha, sigma, factor)
         p: Prediction[Affine] = convert(d.prediction_type, x, m, alpha, sigma, factor)
-        return Prediction(self._clipped(p.x0), p.eps)
+        return Prediction(self._clipped(p.x0), p.eps, None, unguided)
 
     def finish(self, x: Affine) -> ir.Model:
         """The graph that ends with ``x`` as output ``sample``, followed by the samples after the earlier steps."""
@@ -136,17 +147,18 @@ class _Lowering:
         )
         return ir.Model(graph, ir_version=10)
 
-    def _combined(self, output: ir.Value) -> Affine:
-        if not self.sig.guided:
-            return self.symbol(output)
-        halves = self.b.op("Split", [output], {"axis": 0, "num_outputs": 2}, num_outputs=2)
-        uncond, cond = (self.sized(half) for half in halves)
-        scale = self.sampler.guidance.scale
+    def _combined(self, uncond: ir.Value, cond: ir.Value, scale: PointScale) -> Affine:
         if isinstance(scale, float):
-            return (1 - scale) * self.symbol(uncond) + scale * self.symbol(cond)
-        difference = self.b.one("Sub", [cond, uncond])
-        scaled = self.b.one("Mul", [difference, self.inputs[SCALE]])
-        return self.symbol(self.b.one("Add", [uncond, scaled]))
+            row = (1 - scale) * self.symbol(uncond) + scale * self.symbol(cond)
+        else:
+            difference = self.b.one("Sub", [cond, uncond])
+            scaled = self.b.one("Mul", [difference, self.inputs[SCALE]])
+            row = self.symbol(self.b.one("Add", [uncond, scaled]))
+        phi = self.sampler.guidance.rescale
+        if not phi:
+            return row
+        rank = len(self.sig.output.shape)
+        return self.symbol(self.sized(rescaled(self.b, self.emit(row), cond, phi, rank)))
 
     def _clipped(self, x0: Affine) -> Affine:
         options = self.sampler.scheduler.prediction
@@ -175,12 +187,17 @@ class _Lowering:
         shape = b.constant(np.array([0, *self.sig.sample_shape], dtype=np.int64))
         return b.one("Reshape", [b.one("Div", [inside, s]), shape])
 
-    def _condition_rows(self) -> list[ir.Value]:
-        """Conditions of a denoiser call: doubled under guidance, unconditional rows first."""
+    def _widths(self) -> set[bool]:
+        """Whether there are calls of both branches (True), and of one."""
+        points = self.sampler.profile.points
+        return {bool(self.sig.guided) and self.sampler.denoiser.scale_at(point) is not None for point in points}
+
+    def _condition_rows(self, wide: bool) -> list[ir.Value]:
+        """Conditions of a denoiser call: doubled where it is of both branches, unconditional rows first."""
         rows = []
         for name in self.sig.model_conditions():
             value = self.inputs[name]
-            if self.sig.guided:
+            if wide:
                 value = self.b.one("Concat", [self._other(name, value), value], {"axis": 0})
             rows.append(value)
         return rows

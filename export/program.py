@@ -11,7 +11,7 @@ import onnx_ir as ir
 
 from samplegraph.export import emit, weights
 from samplegraph.export.atomic import replacing_together, scratch_folder
-from samplegraph.export.cost import Cost, saved
+from samplegraph.export.cost import Cost, Work
 from samplegraph.export.errors import ExportError
 from samplegraph.export.phases import Phases
 from samplegraph.export.signature import Signature
@@ -55,8 +55,7 @@ class Report:
 class Program:
     """The result of ``compile``. ``model`` is the ONNX IR, ``manifest`` describes it.
 
-    ``bindings`` is the cost of one evaluation by binding class, ``shared`` what it saves by what the branches of
-    guidance share.
+    ``bindings`` is the cost of one evaluation by binding class, of both branches under guidance, ``work`` that of all.
     """
 
     model: ir.Model
@@ -65,7 +64,7 @@ class Program:
     signature: Signature
     weights: list[ir.Value]
     bindings: dict[str, Cost]
-    shared: Cost = field(default_factory=Cost)
+    work: Work = field(default_factory=Work)
     phases: Phases = field(default_factory=Phases)
     verification: Verification | None = None
 
@@ -108,8 +107,8 @@ class Program:
             nfe=nfe,
             bindings=self.bindings,
             specialised=dict(self.manifest.specialised),
-            saved=saved(self.bindings, nfe) + self.shared * nfe,
-            total=sum(self.bindings.values(), Cost()) * nfe,
+            saved=self.work.saved,
+            total=self.work.total,
             seconds=dict(self.phases.seconds),
             peak_memory=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
             error=self.verification.error if self.verification else None,

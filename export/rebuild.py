@@ -24,9 +24,15 @@ def rebuild(manifest: Manifest, model: nn.Module) -> tuple[Sampler, Signature]:
     """
     info = manifest.scheduler
     scheduler = create(info.name, info.steps, **_numbers(info.name, info.config))
-    scale: float | str | None = {"none": None, "input": INPUT}.get(manifest.guidance.mode, manifest.guidance.scale)
-    guided = manifest.guidance.conditions or None
-    sampler = Sampler(model, scheduler, scale, guided=guided)
+    plan = manifest.guidance
+    sampler = Sampler(
+        model,
+        scheduler,
+        _scale(manifest),
+        guidance_interval=plan.interval,
+        guidance_rescale=plan.rescale,
+        guided=plan.conditions or None,
+    )
     shape = tuple(1 if isinstance(n, str) else n for n in manifest.outputs[0].shape)
     examples = {t.name: _example(t.shape, t.dtype, t.minimum) for t in manifest.inputs if t.role == "condition"}
     batch = manifest.batch or "dynamic"
@@ -35,6 +41,16 @@ def rebuild(manifest: Manifest, model: nn.Module) -> tuple[Sampler, Signature]:
     if expected != found:
         raise ExportError(f"the graph takes {', '.join(expected)}; this model makes one that takes {', '.join(found)}")
     return sampler, sig
+
+
+def _scale(manifest: Manifest) -> float | str | tuple[float, ...] | None:
+    plan = manifest.guidance
+    if plan.mode != "per_step":
+        return {"none": None, "input": INPUT}.get(plan.mode, plan.scale)
+    found = [1.0] * manifest.scheduler.steps
+    for scale, evaluation in reversed(list(zip(plan.scales, manifest.tables.evaluations, strict=False))):
+        found[evaluation.step] = 1.0 if scale is None else scale
+    return tuple(found)
 
 
 def _example(shape: tuple[int | str, ...], dtype: str, minimum: float | None) -> np.ndarray[Any, Any]:

@@ -27,7 +27,7 @@ EXAMPLE_BATCH = 2
 class Signature:
     """Graph inputs in order, the output, and example conditions (B, ...) for tracing and verification.
 
-    ``rows`` is the number of rows of a denoiser call, in the examples: twice the batch under guidance.
+    ``rows`` is the number of rows of a denoiser call, in the examples: twice the batch where it is guided.
     """
 
     batch: int | None

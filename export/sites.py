@@ -26,6 +26,7 @@ class Sites:
         rows: rows of a call, a number or the symbolic axis.
         row_source: a value whose axis 0 is the rows of a call, read where they are symbolic.
         results: per site, the numbers of the values that have been folded.
+        tag: stands in front of all names.
     """
 
     def __init__(
@@ -35,7 +36,9 @@ class Sites:
         rows: object,
         row_source: ir.Value,
         results: Sequence[dict[ir.Value, Array]],
+        tag: str = "",
     ) -> None:
+        self._tag = tag
         self.b, self.shared, self.rows, self.results = builder, shared, rows, results
         self.own: list[ValueMap] = [{} for _ in results]
         self.stacked: ValueMap = {}
@@ -58,7 +61,7 @@ class Sites:
         self.unstack(used)
         for k, site in enumerate(self.own):
             values = {**self.shared, **site}
-            self.b.nodes.append(clone_node(node, values, f"t{k}."))
+            self.b.nodes.append(clone_node(node, values, f"{self._tag}t{k}."))
             site.update({output: values[output] for output in node.outputs})
 
     def emit_stacked(self, node: ir.Node, stacked: Sequence[bool]) -> None:
@@ -73,7 +76,7 @@ class Sites:
                 target[0] *= len(self)
                 assert node.inputs[1] is not None
                 values[node.inputs[1]] = self.b.constant(target)
-        self.b.nodes.append(clone_node(node, values, "a."))
+        self.b.nodes.append(clone_node(node, values, f"{self._tag}a."))
         for output in node.outputs:
             values[output].shape = None
             self.stacked[output] = values[output]

@@ -18,10 +18,11 @@ import onnx_ir as ir
 
 from samplegraph.export import fold, rowwise
 from samplegraph.export.bindings import Bindings, analyse, class_of, uses
-from samplegraph.export.builder import Builder
+from samplegraph.export.builder import Builder, Constants
 from samplegraph.export.clone import ValueMap
 from samplegraph.export.sites import Sites
 from samplegraph.export.twins import Twins, find
+from samplegraph.export.weights import SMALL
 
 Array = npt.NDArray[Any]
 
@@ -36,7 +37,7 @@ class Specialised:
         nodes: the sample-dependent nodes, to be copied once per site.
         twins: those of them that are equal in both branches of a guided call.
         constants: initializers that the result uses beside the weights.
-        weights: initializers of the denoiser that are still used.
+        weights: initializers of the denoiser that no call site before these has brought.
         counts: nodes by what became of them, for the report.
     """
 
@@ -50,8 +51,29 @@ class Specialised:
     counts: dict[str, int] = field(default_factory=dict)
 
 
+@dataclass
+class Shared:
+    """What the groups of calls in one graph have in common.
+
+    Args:
+        constants: initializers made so far.
+        weights: initializers of the denoisers by the identity of their tensor.
+        extras: those that only groups after the first bring, such as targets of reshapes; not counted as weights, so
+            that graphs with fewer groups have the same ones.
+    """
+
+    constants: Constants = field(default_factory=dict)
+    weights: dict[int, ir.Value] = field(default_factory=dict)
+    extras: list[ir.Value] = field(default_factory=list)
+    groups: int = 0
+
+
 def specialise(
-    denoiser: ir.Model, sample: ir.Value, conditions: Sequence[ir.Value], timesteps: Sequence[Array]
+    denoiser: ir.Model,
+    sample: ir.Value,
+    conditions: Sequence[ir.Value],
+    timesteps: Sequence[Array],
+    shared: Shared | None = None,
 ) -> Specialised:
     """Split ``denoiser`` for call sites with the given timesteps.
 
@@ -60,14 +82,21 @@ def specialise(
         sample: the sample that the first site passes; only its number of rows is read.
         conditions: values of the surrounding graph that all sites pass as conditions.
         timesteps: per site, the timestep input: one entry per row, or one entry where the batch is symbolic.
+        shared: of the graph, where it has other call sites too.
     """
-    return _Specialiser(denoiser.graph, sample, conditions, timesteps).run()
+    return _Specialiser(denoiser.graph, sample, conditions, timesteps, shared or Shared()).run()
 
 
 class _Specialiser:
     def __init__(
-        self, graph: ir.Graph, sample: ir.Value, conditions: Sequence[ir.Value], timesteps: Sequence[Array]
+        self,
+        graph: ir.Graph,
+        sample: ir.Value,
+        conditions: Sequence[ir.Value],
+        timesteps: Sequence[Array],
+        common: Shared,
     ) -> None:
+        self.tag = f"g{common.groups}." if common.groups else ""
         own_sample, timestep = graph.inputs[0], graph.inputs[1]
         self.graph = graph
         self.rows = (own_sample.shape or ir.Shape([1]))[0]
@@ -76,10 +105,16 @@ class _Specialiser:
         shared: ValueMap = dict(zip(graph.inputs[2:], conditions, strict=True))
         self.weights: list[ir.Value] = []
         for value in graph.initializers.values():
-            copy = ir.Value(name=value.name, type=value.type, shape=value.shape, const_value=value.const_value)
-            shared[value] = copy
-            self.weights.append(copy)
-        self.sites = Sites(Builder("d."), shared, self.rows, sample, self.folded.results)
+            if id(value.const_value) not in common.weights:
+                name = f"{self.tag}{value.name}"
+                copy = ir.Value(name=name, type=value.type, shape=value.shape, const_value=value.const_value)
+                common.weights[id(value.const_value)] = copy
+                is_extra = common.groups and value.const_value is not None and value.const_value.nbytes < SMALL
+                (common.extras if is_extra else self.weights).append(copy)
+            shared[value] = common.weights[id(value.const_value)]
+        builder = Builder(f"{self.tag}d.", common.constants)
+        self.sites = Sites(builder, shared, self.rows, sample, self.folded.results, self.tag)
+        common.groups += 1
         self.counts = dict.fromkeys(("folded", "hoisted", "batched", "in front per site", "per site"), 0)
 
     def run(self) -> Specialised:
@@ -94,7 +129,7 @@ class _Specialiser:
             elif any(self.sites.differs(value) for value in uses(node)):
                 self._batch(node)
             else:
-                self.sites.emit_shared(node, "c.")
+                self.sites.emit_shared(node, f"{self.tag}c.")
                 self.counts["hoisted"] += 1
         self.sites.unstack([value for node in nodes for value in uses(node)] + list(self.graph.outputs))
         twins = find(nodes, self.graph.inputs[0], self.rows, self.folded, self.sites.b)

@@ -146,14 +146,17 @@ def branch_of(value: ir.Value) -> tuple[ir.Value, list[ir.Node]] | None:
     return cast.outputs[0], [*found[1], cast]
 
 
-def place(nodes: Sequence[ir.Node], twins: Twins, site: int, values: ValueMap, branch: ir.Value) -> list[ir.Node]:
+def place(
+    nodes: Sequence[ir.Node], twins: Twins, site: int, values: ValueMap, branch: ir.Value, prefix: str
+) -> list[ir.Node]:
     """Copies of ``nodes`` for one call site, the twins among them on the rows of ``branch``.
 
     Args:
         values: what each value is at this site; outputs are entered.
         branch: the sample of one branch.
+        prefix: stands in front of all names.
     """
-    prefix, made = f"s{site}.", []
+    made: list[ir.Node] = []
     one: ValueMap = {**values, **twins.constants[site]}
     sample = next(iter(v for v in twins.values if v.producer() is None))
     one[sample] = branch

@@ -36,6 +36,7 @@ def _unknown(manifest: Manifest, name: str, value: object, takes: Sequence[str])
     if name == "guidance_scale":
         plan = manifest.guidance
         has = f"has {plan.scale:g} baked in" if plan.scale is not None else "has no guidance"
+        has = "has one per step baked in" if plan.mode == "per_step" else has
         return InputError(
             f"guidance_scale={value} is not an input of {manifest.name}, which {has}; "
             "leave it out or export again"

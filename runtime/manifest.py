@@ -95,14 +95,24 @@ class Tables:
 
 @dataclass(frozen=True)
 class GuidancePlan:
-    """Classifier-free guidance: ``mode`` is ``none``, ``baked`` or ``input``; ``scale`` is the baked or default one.
+    """Classifier-free guidance: ``mode`` is ``none``, ``baked``, ``input`` or ``per_step``.
 
     Rows of the denoiser's batch are ordered [unconditional, conditional].
+
+    Args:
+        scale: the baked or default scale.
+        scales: that of each evaluation, where they differ; None where it is the input, 1 where there is the conditional
+            branch alone.
+        interval: where guidance applies, as ``sigma:0.3,5.0`` or ``steps:0.2,0.8``; None if everywhere.
+        rescale: how much of the guided output's deviation is brought back to the conditional one's (arXiv:2305.08891).
     """
 
     mode: str
     scale: float | None = None
     conditions: tuple[str, ...] = ()
+    scales: tuple[float | None, ...] = ()
+    interval: str | None = None
+    rescale: float = 0.0
 
 
 @dataclass(frozen=True)

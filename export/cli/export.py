@@ -38,8 +38,24 @@ def export(
         typer.Option("--set", help="Scheduler option, name=value; repeatable.", metavar="NAME=VALUE"),
     ] = None,
     guidance_scale: Annotated[
-        str, typer.Option(help="A number (baked), 'input' (a graph input), or 'none'.", metavar="SCALE")
+        str,
+        typer.Option(
+            help="A number (baked), one per step such as 7.5,6,4,1, 'input' (a graph input), or 'none'.",
+            metavar="SCALE",
+        ),
     ] = "input",
+    guidance_interval: Annotated[
+        str | None,
+        typer.Option(
+            help="Where guidance applies, sigma:LO,HI (noise-to-signal ratio) or steps:LO,HI (fractions of the "
+            "steps); outside, the unconditional branch is left out.",
+            metavar="UNIT:LO,HI",
+        ),
+    ] = None,
+    guidance_rescale: Annotated[
+        float,
+        typer.Option(help="Guidance rescaling, phi from 0 to 1 (arXiv:2305.08891).", metavar="PHI"),
+    ] = 0.0,
     batch: Annotated[str, typer.Option(help="Samples per call, or 'dynamic'.")] = "1",
     sample_shape: Annotated[
         str | None, typer.Option(help="Shape of one sample, e.g. 4,32,32; where the model declares none.")
@@ -83,7 +99,13 @@ def export(
         def work() -> Program:
             network = load_model(demo_source(scheduler) if model is None else model)
             made = make_scheduler(scheduler, scheduler_config, count, options, network)
-            sampler = Sampler(network, made, scale)
+            sampler = Sampler(
+                network,
+                made,
+                scale,
+                guidance_interval=guidance_interval,
+                guidance_rescale=guidance_rescale,
+            )
             shape = (1, *_ints("sample_shape", sample_shape)) if sample_shape else None
             program = compile(
                 sampler,
@@ -138,17 +160,18 @@ def make_scheduler(
     return create(name, steps, **options)
 
 
-def _scale(text: str) -> float | str | None:
+def _scale(text: str) -> float | str | tuple[float, ...] | None:
     if text == "input":
         return text
     if text.lower() == "none":
         return None
     try:
-        return float(text)
+        scales = tuple(float(part) for part in text.split(","))
     except ValueError as error:
         raise InputError(
-            f"guidance_scale={text!r} is not allowed; give a number, 'input' or 'none'"
+            f"guidance_scale={text!r} is not allowed; give a number, one per step such as 7.5,6,4, 'input' or 'none'"
         ) from error
+    return scales if "," in text else scales[0]
 
 
 def _batch(text: str) -> int | str:

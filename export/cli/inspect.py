@@ -96,9 +96,6 @@ def _steps(manifest: Manifest) -> Table:
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("next sample", overflow="fold")
     tables = manifest.tables
-    guidance = {"none": "-", "baked": _number(manifest.guidance.scale or 0.0)}.get(
-        manifest.guidance.mode, "input"
-    )
     for step in range(manifest.scheduler.steps):
         evaluations = [e for e in tables.evaluations if e.step == step]
         draws = str(manifest.noise.steps.count(step))
@@ -107,7 +104,7 @@ def _steps(manifest: Manifest) -> Table:
             at = (_number(e.timestep), _number(e.alpha), _number(e.sigma))
         else:
             at = ("-", "-", "-")
-        scale = guidance if evaluations else "-"
+        scale = _scales(manifest, step) if evaluations else "-"
         table.add_row(str(step), *at, str(len(evaluations)), draws, scale, _coefficients(manifest, step))
     if tables.alphas and tables.sigmas:
         table.add_row("end", "", _number(tables.alphas[-1]), _number(tables.sigmas[-1]), "", "", "", "")
@@ -145,8 +142,25 @@ def _guidance(manifest: Manifest) -> str:
     if plan.mode == "none":
         return "none"
     scale = "none" if plan.scale is None else _number(plan.scale)
-    kind = f"scale is an input, default {scale}" if plan.mode == "input" else f"scale {scale}, baked in"
-    return f"{kind}; guides {', '.join(plan.conditions)}"
+    kinds = {"input": f"scale is an input, default {scale}", "per_step": "a scale per step, baked in"}
+    parts = [kinds.get(plan.mode, f"scale {scale}, baked in"), f"guides {', '.join(plan.conditions)}"]
+    if plan.interval is not None:
+        alone = sum(each == 1 for each in plan.scales)
+        parts.append(f"interval {plan.interval} (conditional alone in {alone} of {len(plan.scales)} evaluations)")
+    if plan.rescale:
+        parts.append(f"rescale {_number(plan.rescale)}")
+    return "; ".join(parts)
+
+
+def _scales(manifest: Manifest, step: int) -> str:
+    """The guidance scale of a step, or of each of its evaluations where they differ."""
+    plan = manifest.guidance
+    if plan.mode == "none":
+        return "-"
+    every = plan.scales or (plan.scale if plan.mode == "baked" else None,) * len(manifest.tables.evaluations)
+    pairs = zip(every, manifest.tables.evaluations, strict=False)
+    found = ["input" if scale is None else _number(scale) for scale, e in pairs if e.step == step]
+    return ", ".join(dict.fromkeys(found))
 
 
 def _weights(file: Path, manifest: Manifest) -> str:

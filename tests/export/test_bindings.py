@@ -5,7 +5,7 @@ from __future__ import annotations
 from text_models import model
 
 from samplegraph.export.bindings import Binding, Bindings, analyse
-from samplegraph.export.cost import costs, saved
+from samplegraph.export.cost import costs, work
 
 INPUTS = "(float[2,4] sample, float[2] timestep, float[2,3] c) => (float[2,4] output)"
 
@@ -72,4 +72,4 @@ def test_costs_count_multiply_adds_twice() -> None:
     by_class = costs(found, rows=2)
     assert by_class["conditions"].flops == 2 * 2 * 3 * 4
     assert by_class["sample"].flops == by_class["sample"].bytes // 4 == 8
-    assert saved(by_class, evaluations=25).flops == 24 * by_class["conditions"].flops
+    assert work(found, 2, 25, ()).saved.flops == 24 * by_class["conditions"].flops

@@ -12,7 +12,7 @@ from text_models import model
 
 from samplegraph.export import fold
 from samplegraph.export.builder import CALL, DOMAIN, Builder
-from samplegraph.export.link import link
+from samplegraph.export.link import Target, link
 from samplegraph.export.passes import tidy_denoiser, tidy_linked
 from samplegraph.export.specialise import Specialised
 
@@ -43,9 +43,10 @@ def linked(body: str, inputs: str = INPUTS) -> tuple[ir.Model, Specialised, ir.M
     whole = ir.Model(graph, ir_version=10)
     rows = denoiser.graph.inputs[0].shape[0]  # type: ignore[index]
     count = rows if isinstance(rows, int) else 1
-    parts = link(whole, denoiser, lambda point: np.full(count, TIMES[point], dtype=np.float32))
+    times = [np.full(count, t, dtype=np.float32) for t in TIMES]
+    (group,) = link(whole, lambda point: Target(denoiser, times[point], count))
     tidy_linked(whole)
-    return whole, parts, denoiser
+    return whole, group.parts, denoiser
 
 
 def agree(whole: ir.Model, denoiser: ir.Model, rows: int = 2) -> None:

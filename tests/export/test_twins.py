@@ -12,7 +12,7 @@ import pytest
 from text_models import model
 
 from samplegraph.export.builder import CALL, DOMAIN, Builder
-from samplegraph.export.link import link
+from samplegraph.export.link import Target, link
 from samplegraph.export.passes import tidy_denoiser, tidy_linked
 from samplegraph.export.specialise import Specialised
 
@@ -68,9 +68,10 @@ def guided(body: str, batch: int | str, cast: bool = False) -> tuple[ir.Model, S
     graph = ir.Graph([first, c], [out], nodes=b.nodes, opset_imports={"": 20, DOMAIN: 1}, name="g")
     whole = ir.Model(graph, ir_version=10)
     count = 2 * batch if isinstance(batch, int) else 1
-    parts = link(whole, denoiser, lambda point: np.full(count, TIMES[point], dtype=np.float32))
+    times = [np.full(count, t, dtype=np.float32) for t in TIMES]
+    (group,) = link(whole, lambda point: Target(denoiser, times[point], count))
     tidy_linked(whole)
-    return whole, parts, denoiser
+    return whole, group.parts, denoiser
 
 
 def agree(whole: ir.Model, denoiser: ir.Model, batch: int) -> None:

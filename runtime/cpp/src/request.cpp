@@ -74,8 +74,10 @@ std::string number_text(const sg_array& array) {
   const std::string name = array.name;
   if (name == "guidance_scale") {
     const auto scale = manifest.guidance_scale;
-    refuse(cat("guidance_scale=", number_text(array), " is not an input of ", manifest.name, ", which ",
-               scale ? cat("has ", float_short(*scale), " baked in") : "has no guidance",
+    const std::string has = scale ? cat("has ", float_short(*scale), " baked in")
+                            : manifest.guidance_mode == "per_step" ? "has one per step baked in"
+                                                                   : "has no guidance";
+    refuse(cat("guidance_scale=", number_text(array), " is not an input of ", manifest.name, ", which ", has,
                "; leave it out or export again"));
   }
   std::string known;

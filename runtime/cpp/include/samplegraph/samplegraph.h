@@ -98,8 +98,8 @@ typedef struct sg_info {
   int64_t batch;                /**< rows per call of the graph; -1 where any number goes */
   int64_t slices;               /**< K, slices of step_noise; 0: none */
   double init_noise_sigma;
-  const char* guidance_mode;    /**< none, baked or input */
-  double guidance_scale;        /**< baked or default scale; NaN: none */
+  const char* guidance_mode;    /**< none, baked, input or per_step */
+  double guidance_scale;        /**< baked or default scale; NaN: none, or one per step */
   const char* weights_file;     /**< beside the graph; NULL: embedded */
   size_t input_count, output_count;
   int32_t noise_kind, reserved; /**< sg_noise_kind; 0 */
