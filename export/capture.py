@@ -166,11 +166,18 @@ def _unmark(graph: ir.Graph) -> None:
             graph.remove(node, safe=True)
 
 
+class _AnyNetwork(nn.Module):
+    """Says that it takes any condition; never called."""
+
+    def forward(self, sample: torch.Tensor, timestep: torch.Tensor, **conditions: torch.Tensor) -> torch.Tensor:
+        raise NotImplementedError
+
+
 class _OpaqueDenoiser(Denoiser):
     """Stands in for the denoiser in a trace: the network becomes one symbolic node per evaluation."""
 
     def __init__(self, sampler: Sampler, names: list[str]) -> None:
-        super().__init__(nn.Identity(), sampler.spec, sampler.scheduler, sampler.guidance)
+        super().__init__(_AnyNetwork(), sampler.spec, sampler.scheduler, sampler.guidance)
         self.dtype = sampler.denoiser.dtype
         self.names = names
 
