@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal, TypeVar
 
@@ -266,7 +266,7 @@ def _parse(data: dict[str, Any]) -> Manifest:
         model=_build(Model, data["model"]),
         scheduler=_build(SchedulerInfo, data["scheduler"]),
         tables=_build(Tables, tables),
-        guidance=_build(GuidancePlan, data["guidance"]),
+        guidance=_build(GuidancePlan, {**data["guidance"], "scales": _scales(data["guidance"].get("scales", []))}),
         noise=_build(NoisePlan, data["noise"]),
         inputs=tuple(_tensor(t) for t in data["inputs"]),
         outputs=tuple(_tensor(t) for t in data["outputs"]),
@@ -284,6 +284,10 @@ def _parse(data: dict[str, Any]) -> Manifest:
     _whole("scheduler.steps", manifest.scheduler.steps, 1)
     _whole("scheduler.nfe", manifest.scheduler.nfe, 0)
     return manifest
+
+
+def _scales(data: Iterable[Any]) -> list[float | None]:
+    return [None if scale is None else float(scale) for scale in data]
 
 
 def _tensor(data: Mapping[str, Any]) -> Tensor:
