@@ -95,7 +95,7 @@ def signature(
             raise ExportError(f"condition {name!r} is not used by this sampler, which takes {takes}")
     count = rows or EXAMPLE_BATCH
     examples = {name: _rows(name, given[name], sampler.spec.condition(name), count) for name in names}
-    guided = tuple(sampler.guidance.names(names))
+    guided = tuple(sampler.guided(names))
     axis: int | str = rows or BATCH_AXIS
     noise_shape = sampler.scheduler.noise_shape(shape[1:])
     uniform = sampler.scheduler.noise_kind == "uniform"

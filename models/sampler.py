@@ -53,11 +53,10 @@ class Sampler(nn.Module):
         for own in scheduler.inputs:
             if self.spec.condition(own.name):
                 raise OptionError(f"the model and {scheduler.name} both take {own.name!r}; rename the model's")
-        if isinstance(guidance_interval, str):
-            guidance_interval = Interval.parse(guidance_interval)
+        interval = Interval.parse(guidance_interval) if isinstance(guidance_interval, str) else guidance_interval
         scale = tuple(guidance_scale) if isinstance(guidance_scale, list) else guidance_scale
         names = tuple(guided) if guided is not None else None
-        guidance = Guidance(scale, names, guidance_interval, guidance_rescale)
+        guidance = Guidance(scale, names, interval, guidance_rescale)
         self.guidance = guidance if scheduler.apart else guidance.pruned()
         self.denoiser = Denoiser(model, self.spec, scheduler, self.guidance)
         self.profile: Profile = self.denoiser.profile
@@ -86,8 +85,22 @@ class Sampler(nn.Module):
         """Names of all condition inputs for these model conditions: negatives and the scale included."""
         names = list(conditions)
         negatives = [NEGATIVE + name for name in self.guidance.negatives(names, self.spec)]
-        scale = [SCALE] if self.guidance.scale == INPUT and self.guidance.names(names) else []
+        scale = [SCALE] if self.guidance.scale == INPUT and self.guided(names) else []
         return names + negatives + scale
+
+    def guided(self, conditions: list[str]) -> list[str]:
+        """Those of the model's conditions that are guided; empty where guidance does not apply.
+
+        Raises:
+            OptionError: there are none, and a guidance or the scheduler asks for some.
+        """
+        names = self.guidance.names(conditions)
+        if self.scheduler.apart and not names:
+            raise OptionError(
+                f"{self.scheduler.name} with cfg_pp reads the unconditional prediction, and this model has no "
+                "condition to guide; give cfg_pp=False"
+            )
+        return names
 
     def model_conditions(self, given: Iterable[str]) -> list[str]:
         """Names in ``given`` that are the model's own conditions, in order.
@@ -136,7 +149,7 @@ class Sampler(nn.Module):
         names = self.model_conditions(conditions)
         inputs = self._own_inputs(conditions, noise)
         conditions = {k: v for k, v in conditions.items() if k not in inputs}
-        guided = self.guidance.names(names)
+        guided = self.guided(names)
         self._check(conditions, names, step_noise)
         if guided and self.guidance.scale == INPUT and SCALE not in conditions:
             conditions = {**conditions, SCALE: torch.tensor(self.spec.guidance_scale)}

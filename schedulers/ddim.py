@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from samplegraph.schedulers.base import Denoise, Grid, Noise, PredictionOptions, Scheduler, State, X
-from samplegraph.schedulers.errors import flag, in_range
+from samplegraph.schedulers.errors import OptionError, flag, in_range
 from samplegraph.schedulers.options import COMMON_BETAS, TIMESTEP_DEFAULTS
 from samplegraph.schedulers.precision import floats, root
 from samplegraph.schedulers.prediction import CLIP_DEFAULTS, THRESHOLD_DEFAULTS
@@ -21,6 +21,8 @@ class DDIM(Scheduler):
         eta: weight of the noise put back at each step, in [0, 1].
         use_clipped_model_output: derive eps anew from the clipped x0.
         corrected: step to the next visited timestep.
+        cfg_pp: CFG++, Chung et al. 2024 (arXiv:2406.08070), Algorithm 2: the guided x0 meets the unconditional eps.
+            Its guidance scales lie between 0 and 1.
     """
 
     diffusers_class = "DDIMScheduler"
@@ -38,6 +40,7 @@ class DDIM(Scheduler):
         eta: float = 0.0,
         use_clipped_model_output: bool = False,
         corrected: bool = False,
+        cfg_pp: bool = False,
     ) -> None:
         grid = joined(grid) if flag("corrected", corrected) else grid
         super().__init__(grid, prediction)
@@ -46,10 +49,13 @@ class DDIM(Scheduler):
         std = self.eta * root((1 - abar_next) / (1 - abar) * (1 - abar / abar_next))
         self.std, self.direction = floats(std), floats(root(1 - abar_next - std**2))
         self.use_clipped_model_output = flag("use_clipped_model_output", use_clipped_model_output)
+        self.apart = flag("cfg_pp", cfg_pp)
+        if self.apart and use_clipped_model_output:
+            raise OptionError("cfg_pp and use_clipped_model_output are both true; both choose eps, so give one")
 
     def step(self, i: int, x: X, state: State[X], denoise: Denoise[X], noise: Noise[X]) -> tuple[X, State[X]]:
         alpha, sigma, alpha_next, _ = self.pair(i)
         p = denoise(x, i)
-        eps = (x - alpha * p.x0) / sigma if self.use_clipped_model_output else p.eps
+        eps = (x - alpha * p.x0) / sigma if self.use_clipped_model_output else (p.unguided if self.apart else p).eps
         x = alpha_next * p.x0 + self.direction[i] * eps
         return (x + self.std[i] * noise() if self.eta else x), state

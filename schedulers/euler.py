@@ -28,6 +28,8 @@ class Euler(Scheduler):
         s_tmin, s_tmax: range of sigmas in which there is churn.
         s_noise: deviation of the noise that churn adds.
         corrected: add it before, and ask the model at the raised sigma, as the paper does.
+        cfg_pp: CFG++, Chung et al. 2024 (arXiv:2406.08070), Algorithm 2: the guided x0 meets the unconditional eps.
+            Its guidance scales lie between 0 and 1.
     """
 
     diffusers_class = "EulerDiscreteScheduler"
@@ -54,12 +56,16 @@ class Euler(Scheduler):
         s_tmax: float = inf,
         s_noise: float = 1.0,
         corrected: bool = False,
+        cfg_pp: bool = False,
     ) -> None:
         self.s_churn = in_range("s_churn", s_churn, 0.0, inf)
         self.s_tmin = in_range("s_tmin", s_tmin, 0.0, inf)
         self.s_tmax = in_range("s_tmax", s_tmax, 0.0, inf)
         self.s_noise = in_range("s_noise", s_noise, 0.0, inf)
         self.ahead = flag("corrected", corrected) and self.s_churn > 0
+        self.apart = flag("cfg_pp", cfg_pp)
+        if self.apart and self.s_churn:
+            raise OptionError(f"cfg_pp=True is not defined with s_churn={s_churn!r}; give s_churn=0")
         if self.s_churn and not self.ahead and prediction.prediction_type is None:
             raise OptionError(
                 f"s_churn={s_churn!r} needs prediction_type: the noise it adds after the model has seen the "
@@ -74,6 +80,9 @@ class Euler(Scheduler):
 
     def step(self, i: int, x: X, state: State[X], denoise: Denoise[X], noise: Noise[X]) -> tuple[X, State[X]]:
         _, sigma, _, sigma_next = self.pair(i)
+        if self.apart:
+            p = denoise(x, i)
+            return p.x0 + sigma_next * p.unguided.eps, state
         if not (self.s_churn and self.s_tmin <= sigma <= self.s_tmax):
             return x + (sigma_next - sigma) * ((x - denoise(x, i).x0) / sigma), state
         if self.ahead:
