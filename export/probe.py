@@ -10,6 +10,9 @@ import onnx
 import torch
 
 from samplegraph.export.errors import ExportError
+from samplegraph.runtime import InputError
+from samplegraph.runtime.manifest import OptimizedFor
+from samplegraph.runtime.optimized import load_as_it_stands
 
 _PROBE = "probe."
 
@@ -19,11 +22,13 @@ def run_graph(path: Path, inputs: dict[str, torch.Tensor]) -> np.ndarray:
     return run_graph_steps(path, inputs, ("sample",))[-1]
 
 
-def run_graph_steps(path: Path, inputs: dict[str, torch.Tensor], visited: Sequence[str]) -> list[np.ndarray]:
+def run_graph_steps(
+    path: Path, inputs: dict[str, torch.Tensor], visited: Sequence[str], optimized: OptimizedFor | None = None
+) -> list[np.ndarray]:
     """The values named ``visited``, samples all of them, in a copy of the graph that also returns these.
 
     Raises:
-        ExportError: ONNX Runtime is not installed or refuses the graph.
+        ExportError: ONNX Runtime is not installed or refuses the graph, or that was optimised for something else.
     """
     try:
         import onnxruntime as ort
@@ -33,6 +38,11 @@ def run_graph_steps(path: Path, inputs: dict[str, torch.Tensor], visited: Sequen
     options.log_severity_level = 4
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(path.parent))
+    if optimized is not None:
+        try:
+            load_as_it_stands(path, optimized, ["CPUExecutionProvider"], options, ort)
+        except InputError as error:
+            raise ExportError(str(error)) from error
     inside = list(dict.fromkeys(name for name in visited if name != "sample"))
     source = _probed(path, inside) if inside else path
     names = ["sample", *(_PROBE + name for name in inside)]

@@ -9,10 +9,10 @@ from pathlib import Path
 import onnx
 import onnx_ir as ir
 
-from samplegraph.export import emit, weights
+from samplegraph.export import emit, offline, weights
 from samplegraph.export.atomic import replacing_together, scratch_folder
 from samplegraph.export.cost import Cost, Work
-from samplegraph.export.errors import ExportError
+from samplegraph.export.errors import ExportError, VerificationError
 from samplegraph.export.phases import Phases
 from samplegraph.export.signature import Signature
 from samplegraph.export.verify import TOLERANCE, Verification, verify
@@ -96,6 +96,31 @@ class Program:
         with self.phases.phase("save"):
             self._write(path)
         return path
+
+    def optimize(
+        self, path: str | Path, target: str = "cpu", *, prepack: bool | None = None, verified: bool = True
+    ) -> Path:
+        """Optimise the graph saved at ``path`` offline and write the result beside it; see ``offline.optimize``.
+
+        Args:
+            verified: compare it with the eager sampler before it is kept.
+
+        Returns:
+            The optimised graph's path.
+
+        Raises:
+            VerificationError: it differs from the eager sampler.
+            ExportError: as ``offline.optimize`` raises.
+        """
+
+        def check(made: Path, manifest: Manifest) -> None:
+            try:
+                verify(made, self.sampler, self.signature, optimized=manifest.optimized_for)
+            except VerificationError as error:
+                raise VerificationError(str(error).replace(made.name, f"{manifest.name}.onnx")) from error
+
+        with self.phases.phase(f"optimise for {target}"):
+            return offline.optimize(Path(path), target, prepack=prepack, check=check if verified else None)
 
     def report(self) -> Report:
         """Figures of this compilation."""

@@ -14,6 +14,7 @@ from samplegraph.export.examples import example_inputs, run_eager, run_eager_ste
 from samplegraph.export.probe import run_graph_steps
 from samplegraph.export.signature import Signature
 from samplegraph.models import Sampler
+from samplegraph.runtime.manifest import OptimizedFor
 
 #: Largest allowed ``max |graph - eager| / max |eager|``.
 TOLERANCE = 1e-5
@@ -60,6 +61,7 @@ def verify(
     sampler: Sampler,
     sig: Signature,
     visited: Sequence[str] = (),
+    optimized: OptimizedFor | None = None,
     *,
     seed: int = 0,
     tolerance: float = TOLERANCE,
@@ -68,6 +70,7 @@ def verify(
 
     Args:
         visited: names of the values that hold the sample after each step, as in the manifest.
+        optimized: what the graph was optimised for, likewise.
 
     Raises:
         VerificationError: the error exceeds ``tolerance``, or either result is not finite.
@@ -75,7 +78,7 @@ def verify(
     """
     inputs = example_inputs(sampler, sig, seed)
     expected = run_eager_steps(sampler, inputs)
-    found = run_graph_steps(path, inputs, visited or ("sample",))
+    found = run_graph_steps(path, inputs, visited or ("sample",), optimized)
     if not np.isfinite(expected[-1]).all():
         raise VerificationError("the eager sampler gives NaN or infinity on unit noise; check the model's weights")
     result = compare(found, expected, step_timesteps(sampler), tolerance)

@@ -135,6 +135,27 @@ class Weights:
 
 
 @dataclass(frozen=True)
+class OptimizedFor:
+    """What the graph was optimised for, offline: ONNX Runtime loads it as it stands, on its CPU provider only.
+
+    Args:
+        provider: ``cpu``.
+        onnxruntime: the version that wrote it; an older one may lack its operators.
+        channel_block: channels per block of its convolutions (8 with AVX2, 16 with AVX-512); 0 runs on every CPU.
+        prepack: whether weights are packed at load: that takes time and memory, and runs a little faster.
+        file: the weights that optimising made, beside the graph; None if they are inside.
+        bytes: of that file.
+    """
+
+    provider: str
+    onnxruntime: str
+    channel_block: int = 0
+    prepack: bool = True
+    file: str | None = None
+    bytes: int = 0
+
+
+@dataclass(frozen=True)
 class BindingCost:
     """Nodes, floating-point operations and bytes written by one evaluation's part of one binding class."""
 
@@ -149,6 +170,7 @@ class Manifest:
 
     ``bindings`` says what one denoiser evaluation consists of, by what it depends on; ``specialised`` counts the
     denoiser's nodes by what became of them: folded, hoisted, batched over steps, in front per site, per site.
+    ``optimized_for`` is None for the plain graph, which runs anywhere.
     """
 
     name: str
@@ -164,6 +186,7 @@ class Manifest:
     versions: Mapping[str, str] = field(default_factory=dict)
     bindings: Mapping[str, BindingCost] = field(default_factory=dict)
     specialised: Mapping[str, int] = field(default_factory=dict)
+    optimized_for: OptimizedFor | None = None
     format: str = FORMAT
     format_version: int = FORMAT_VERSION
 
@@ -235,7 +258,8 @@ def _typed(name: str, value: Any, declared: str) -> Any:
     if value is None and optional == "None":
         return None
     kind = kind.partition("[")[0]
-    types: Any = {"int": int, "float": (int, float), "str": str, "tuple": (list, tuple), "Mapping": dict}.get(kind)
+    types: Any = {"int": int, "float": (int, float), "str": str, "bool": bool}.get(kind)
+    types = {"tuple": (list, tuple), "Mapping": dict}.get(kind, types)
     if types is None:
         return value
     number = kind in ("int", "float")
@@ -274,6 +298,7 @@ def _parse(data: dict[str, Any]) -> Manifest:
         versions={str(k): str(v) for k, v in dict(data["versions"]).items()},
         bindings={str(k): _build(BindingCost, v) for k, v in dict(data.get("bindings", {})).items()},
         specialised={str(k): int(v) for k, v in dict(data.get("specialised", {})).items()},
+        optimized_for=_build(OptimizedFor, data["optimized_for"]) if data.get("optimized_for") else None,
         format_version=data["format_version"],
     )
     if not manifest.outputs or manifest.input("noise") is None:
@@ -283,6 +308,8 @@ def _parse(data: dict[str, Any]) -> Manifest:
         raise ValueError(f"noise.kind is {manifest.noise.kind!r}")
     _whole("scheduler.steps", manifest.scheduler.steps, 1)
     _whole("scheduler.nfe", manifest.scheduler.nfe, 0)
+    if manifest.optimized_for is not None:
+        _whole("optimized_for.channel_block", manifest.optimized_for.channel_block, 0)
     return manifest
 
 

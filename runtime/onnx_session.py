@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from samplegraph.runtime.errors import InputError, one_line
 from samplegraph.runtime.manifest import Manifest, Tensor
+from samplegraph.runtime.optimized import load_as_it_stands
 from samplegraph.runtime.providers import Provider, choose_providers, short_name
 
 Array = npt.NDArray[Any]
@@ -33,7 +34,8 @@ class OnnxSession:
 
     Raises:
         InputError: ONNX Runtime is missing, lacks a provider, or refuses the graph; the external weights are
-            missing or lie outside the graph's folder; the graph is not what the manifest says.
+            missing or lie outside the graph's folder; the graph is not what the manifest says, or was optimised
+            for something else.
     """
 
     def __init__(
@@ -44,12 +46,16 @@ class OnnxSession:
         ort = _onnxruntime()
         chosen = choose_providers(providers, ort.get_available_providers())
         _check_weights(file, manifest.weights.file)
+        optimized = manifest.optimized_for
         options = ort.SessionOptions()
         options.log_severity_level = _FATAL
         if threads is not None:
             if isinstance(threads, bool) or not isinstance(threads, int) or threads < 1:
                 raise InputError(f"threads={threads!r} is not allowed; give a whole number of at least 1")
             options.intra_op_num_threads = threads
+        if optimized is not None:
+            _check_weights(file, optimized.file)
+            load_as_it_stands(file, optimized, chosen, options, ort)
         try:
             self._session = ort.InferenceSession(str(file), options, providers=chosen, enable_fallback=0)
         except Exception as error:  # its exceptions share no base class

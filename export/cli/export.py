@@ -11,13 +11,15 @@ from samplegraph.export.cli.console import interruptible, phase_bars, stdout
 from samplegraph.export.cli.errors import needs_extra
 from samplegraph.export.cli.output import check_output
 from samplegraph.export.cli.values import parse_settings, whole_number
-from samplegraph.runtime import InputError
+from samplegraph.runtime import InputError, read_manifest
 
 if TYPE_CHECKING:
     from samplegraph.export.program import Program
     from samplegraph.export.verify import Verification
     from samplegraph.schedulers import Scheduler
 
+#: Values of --optimize-for; ``offline.TARGETS`` cannot be imported without the compiler.
+TARGETS = ("cpu", "any-cpu")
 EXAMPLE = "samplegraph export --scheduler ddim --steps 25 --output build"
 
 
@@ -73,6 +75,22 @@ def export(
         str | None, typer.Option(help="File stem; <model>-<scheduler>-<steps> by default.")
     ] = None,
     weights: Annotated[str, typer.Option(help="auto, embed or external.")] = "auto",
+    optimize_for: Annotated[
+        str | None,
+        typer.Option(
+            help="Write a second graph, <stem>-cpu, that ONNX Runtime loads without optimising: cpu (fastest, for "
+            "CPUs like this one) or any-cpu.",
+            metavar="TARGET",
+        ),
+    ] = None,
+    prepack: Annotated[
+        bool | None,
+        typer.Option(
+            "--prepack/--no-prepack",
+            help="Whether that graph's weights are packed at load: slower to load, faster to run. By their size.",
+            show_default=False,
+        ),
+    ] = None,
     verify: Annotated[
         bool, typer.Option("--verify/--no-verify", help="Compare with the eager sampler.")
     ] = True,
@@ -88,6 +106,7 @@ def export(
             f"name={name!r} is not a file stem; give a name without folders, the folder as --output"
         )
     check_output(output / f"{name or 'graph'}.onnx", (".onnx",))
+    _check_target(optimize_for, prepack)
     with needs_extra("export", "export"):
         from samplegraph.export.compiler import compile
         from samplegraph.models import Sampler
@@ -127,7 +146,19 @@ def export(
                 raise InputError(f"batch={batch}: out of memory; give a smaller batch or sample_shape") from error
             raise
         path = program.save(output / f"{program.manifest.name}.onnx")
+        if optimize_for is not None:
+            target = optimize_for
+            optimized = interruptible(lambda: program.optimize(path, target, prepack=prepack, verified=verify))
     _summary(program, path)
+    if optimize_for is not None:
+        _optimized(optimized)
+
+
+def _check_target(optimize_for: str | None, prepack: bool | None) -> None:
+    if optimize_for is not None and optimize_for not in TARGETS:
+        raise InputError(f"optimize_for={optimize_for!r} is not known; choose one of {', '.join(TARGETS)}")
+    if optimize_for is None and prepack is not None:
+        raise InputError(f"prepack={prepack} needs the graph of --optimize-for; give that too, or leave prepack out")
 
 
 def make_scheduler(
@@ -241,6 +272,13 @@ def _error(result: Verification | None) -> str:
     at_worst = f"; worst after step {worst + 1}: {result.errors[worst]:.1e}" if len(result.errors) > 1 else ""
     diverged = result.divergence()
     return f"{result.error:.1e} relative to eager{at_worst}{f'; {diverged}' if diverged else ''}"
+
+
+def _optimized(path: Path) -> None:
+    made = read_manifest(path).optimized_for
+    assert made is not None
+    size = _size(path.stat().st_size) + (f" and {_size(made.bytes)} in {made.file}" if made.file else "")
+    stdout().print(f"{path}  optimised for ONNX Runtime {made.onnxruntime}, {size}", soft_wrap=True, markup=False)
 
 
 def _size(count: int) -> str:

@@ -66,6 +66,7 @@ def _summary(file: Path, manifest: Manifest) -> Table:
         "batch": str(manifest.batch or "any"),
         "file": f"{file}, {_bytes(file.stat().st_size)}",
         "weights": _weights(file, manifest),
+        "optimised for": _optimized(manifest),
         "tables": f"sha256 {manifest.tables.sha256}",
         "versions": _pairs(manifest.versions),
     }
@@ -171,6 +172,16 @@ def _weights(file: Path, manifest: Manifest) -> str:
     beside = file.parent / weights.file
     found = _bytes(beside.stat().st_size) if beside.is_file() else "missing"
     return f"{digest}, in {weights.file} ({found})"
+
+
+def _optimized(manifest: Manifest) -> str:
+    made = manifest.optimized_for
+    if made is None:
+        return "nothing: it runs anywhere"
+    cpu = f"CPUs with blocks of {made.channel_block} channels" if made.channel_block else "any CPU"
+    weights = f"; weights it made: {_bytes(made.bytes)} in {made.file}" if made.file else ""
+    packed = "packed at load" if made.prepack else "not packed at load"
+    return f"{cpu}, by ONNX Runtime {made.onnxruntime}, not for older ones; weights {packed}{weights}"
 
 
 def _pairs(values: Mapping[str, Any]) -> str:

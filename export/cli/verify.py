@@ -45,7 +45,7 @@ def verify(
 
     def work() -> Verification:
         sampler, sig = rebuild(manifest, load_model(source))
-        return compare(file, sampler, sig, manifest.tables.visited, seed=start)
+        return compare(file, sampler, sig, manifest.tables.visited, manifest.optimized_for, seed=start)
 
     quiet_engine()
     result = interruptible(work)
