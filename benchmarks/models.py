@@ -33,12 +33,12 @@ class Case:
     shape: tuple[int, ...]
     conditions: dict[str, Any]
 
-    def sampler(self, steps: int) -> Sampler:
-        """DDIM under classifier-free guidance with the scale as an input.
+    def sampler(self, steps: int, interval: str | None = None) -> Sampler:
+        """DDIM under classifier-free guidance with the scale as an input, everywhere or in an interval.
 
         x0 is not clipped: that makes a network of random weights ill-conditioned, and no two programs agree.
         """
-        return Sampler(self.network(), create("ddim", steps, clip_sample=False))
+        return Sampler(self.network(), create("ddim", steps, clip_sample=False), guidance_interval=interval)
 
     def examples(self) -> dict[str, Any]:
         """The model's own conditions."""

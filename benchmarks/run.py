@@ -7,7 +7,7 @@ compiler, and over the compiler's own capture of it, which has its rewrites but 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -47,17 +47,22 @@ def measure(model: str, steps: int, path: str, threads: int, seconds: float) -> 
     for name, graph in (("host", export_network), ("host_captured", captured)):
         calls[name] = partial(HostLoop(sampler, case, graph(sampler, case), threads), noise)
     error = _check(f"{model}, {steps} steps", calls)
-    turns: list[list[float]] = []
-    end = time.perf_counter() + seconds
-    while len(turns) < 5 or time.perf_counter() < end:
-        turns.append([_seconds(call) for call in calls.values()])
-    times = np.array(turns).T * 1e3
+    times = turns_of(list(calls.values()), seconds) * 1e3
     record: dict[str, Any] = {f"{name}_ms": _median(each) for name, each in zip(calls, times, strict=True)}
     for k, name in ((1, "ratio"), (2, "ratio_captured")):
         record[name] = round(float(np.median(times[0]) / np.median(times[k])), 4)
         quartiles = np.quantile(times[0] / times[k], [0.25, 0.75])
         record[f"{name}_quartiles"] = [round(float(q), 4) for q in quartiles]
-    return {**record, "turns": len(turns), "error": error}
+    return {**record, "turns": times.shape[1], "error": error}
+
+
+def turns_of(calls: Sequence[Callable[[], Array]], seconds: float) -> npt.NDArray[np.float64]:
+    """Seconds of each call, A B C A B C ..., as (calls, turns): for that long, but at least 5 turns."""
+    turns: list[list[float]] = []
+    end = time.perf_counter() + seconds
+    while len(turns) < 5 or time.perf_counter() < end:
+        turns.append([_seconds(call) for call in calls])
+    return np.array(turns).T
 
 
 def captured(sampler: Sampler, case: Case) -> bytes:

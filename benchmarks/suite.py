@@ -9,7 +9,7 @@ from typing import Any
 
 from benchmarks import isolate, machine
 
-PARTS = ("compile", "load", "run")
+PARTS = ("compile", "load", "run", "guidance")
 #: How a graph is made: by samplegraph, or by tracing the whole loop without and with the optimiser.
 ROUTES = ("ours", "traced", "traced-optimised")
 STEPS = (1, 5, 10, 25, 50, 100)
@@ -53,6 +53,11 @@ class Plan:
             return self.steps
         return (MAIN,) if MAIN in self.steps else self.steps[-1:]
 
+    def main(self, model: str) -> int:
+        """The step count at which guidance is compared."""
+        steps = self.steps_of(model)
+        return MAIN if MAIN in steps else steps[-1]
+
     def routes_of(self, model: str, steps: int) -> tuple[str, ...]:
         """Routes for one model and number of steps."""
         routes = (r for r in self.routes if r != "traced-optimised" or model in OPTIMISED)
@@ -70,6 +75,7 @@ class Plan:
         """How many measurements ``measurements`` makes."""
         total = 0
         for model in self.models:
+            total += "guidance" in self.parts
             for steps in self.steps_of(model):
                 routes = self.routes_of(model, steps)
                 total += len(routes) + ("run" in self.parts)
@@ -87,6 +93,7 @@ def measurements(plan: Plan, started: Callable[[str], None]) -> Iterator[Record]
         given_up: set[str] = set()
         for steps in sorted(plan.steps_of(model)):
             routes = [route for route in plan.routes_of(model, steps) if route not in given_up]
+            routes = routes if {"compile", "load", "run"} & set(plan.parts) else []
             for route in routes:
                 started(f"compile {model}, {steps} steps, {route}")
                 record = _compile(plan, model, steps, route)
@@ -103,6 +110,12 @@ def measurements(plan: Plan, started: Callable[[str], None]) -> Iterator[Record]
                 job = {"model": model, "steps": steps, "path": path, "seconds": plan.seconds}
                 record = isolate.measure("run", plan.limit, plan.threads, **job) or {}
                 head = {"part": "run", "model": model, "steps": steps}
+                yield {**head, **record, "load_average": machine.load()}
+            if "guidance" in plan.parts and steps == plan.main(model):
+                started(f"guidance {model}, {steps} steps")
+                job = {"model": model, "steps": steps, "seconds": plan.seconds}
+                record = isolate.measure("guidance", plan.limit, plan.threads, **job) or {}
+                head = {"part": "guidance", "model": model, "steps": steps}
                 yield {**head, **record, "load_average": machine.load()}
 
 

@@ -58,6 +58,13 @@ class At:
             return ""
         return f"{ratio:.2f}x ({_short(whole)} against {_short(host)} ms)"
 
+    def speedup(self) -> str:
+        """Guidance everywhere against guidance in an interval."""
+        times, full, inside = (self.value("guidance", "", k) for k in ("speedup", "full_ms", "interval_ms"))
+        if times is None or full is None or inside is None:
+            return ""
+        return f"{times:.2f}x faster ({_short(inside)} against {_short(full)} ms)"
+
     def rows(self) -> list[list[str]]:
         """Label and one cell per route."""
         lines: list[tuple[str, Callable[[str], str]]] = [
@@ -88,6 +95,10 @@ def render(records: Sequence[Record], machine: dict[str, Any]) -> str:
         _markdown(
             ["run: one graph against a host loop", "over the exported network", "over our capture of it"],
             [row for row in runs if any(row[1:])],
+        ),
+        _markdown(
+            ["run: guidance in half of the steps", "against guidance everywhere"],
+            [[titles[m], cell] for m in models if (cell := main[m].speedup())],
         ),
         *(_curve(records, model) for model in models),
         _about(machine),

@@ -12,11 +12,11 @@ _FORM = "give for example sigma:0.3,5 (noise-to-signal ratio) or steps:0.2,0.8 (
 
 @dataclass(frozen=True)
 class Interval:
-    """Guidance in a limited interval, Kynkaanniemi et al. 2024 (arXiv:2404.07724), eq. 5; ends included.
+    """Guidance in a limited interval, Kynkaanniemi et al. 2024 (arXiv:2404.07724), eq. 5.
 
     Args:
-        unit: ``sigma``, the noise-to-signal ratio sigma / alpha where the model is evaluated, or ``steps``: step i
-            of N lies at (i + 0.5) / N, its middle.
+        unit: ``sigma``, the noise-to-signal ratio sigma / alpha where the model is evaluated, both ends included, or
+            ``steps``: step i of N lies at (i + 0.5) / N, its middle; ``high`` is not included.
         low, high: the ends; ``high`` may be infinite in ``sigma``.
 
     Raises:
@@ -52,7 +52,7 @@ class Interval:
 
     def covers(self, ratio: float, middle: float) -> bool:
         """Whether an evaluation at this noise-to-signal ratio, in the step with this middle, lies inside."""
-        return self.low <= (ratio if self.unit == "sigma" else middle) <= self.high
+        return self.low <= ratio <= self.high if self.unit == "sigma" else self.low <= middle < self.high
 
     def __str__(self) -> str:
         return f"{self.unit}:{self.low!r},{self.high!r}"

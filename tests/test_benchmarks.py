@@ -39,7 +39,7 @@ def test_quick_run_measures_everything(tmp_path: Path) -> None:
     data = json.loads((tmp_path / "bench.json").read_text())
     records = {(r["part"], r.get("route")): r for r in data["records"]}
     graphs = {(part, route) for part in ("compile", "load") for route in ROUTES}
-    assert set(records) == graphs | {("run", None)}
+    assert set(records) == graphs | {("run", None), ("guidance", None)}
     for route in ROUTES:
         made = records["compile", route]
         assert made["steps"] == 2
@@ -49,6 +49,9 @@ def test_quick_run_measures_everything(tmp_path: Path) -> None:
     assert run["error"] < 1e-5
     assert run["turns"] >= 5
     assert min(run["ratio"], run["ratio_captured"]) > 0
+    part = records["guidance", None]
+    assert (part["full_guided"], part["interval_guided"]) == (2, 1)
+    assert min(part["speedup"], part["interval_compile_seconds"]) > 0
     assert {"processor", "cores", "threads", "versions", "load_before", "load_after"} <= set(data["machine"])
     assert "| tiny DiT, 2 steps: compile + save |" in done.stdout
 
@@ -78,7 +81,9 @@ def records(model: str, steps: int) -> list[dict[str, Any]]:
         made.append({**head, "part": "compile", "seconds": 3.0 * factor, **sizes})
         made.append({**head, "part": "load", "seconds": 0.5 * factor})
     run = {"whole_ms": 90, "host_ms": 100, "ratio": 0.9, "host_captured_ms": 95, "ratio_captured": 0.947}
-    return [*made, {"part": "run", "model": model, "steps": steps, **run}]
+    guidance = {"full_ms": 90, "interval_ms": 68, "speedup": 1.324}
+    head = {"model": model, "steps": steps}
+    return [*made, {"part": "run", **head, **run}, {"part": "guidance", **head, **guidance}]
 
 
 MACHINE = {
@@ -96,6 +101,7 @@ def test_table_puts_ratios_side_by_side(table: Any) -> None:
     text = table.render([*records("unet", 5), *records("unet", 25), *records("dit", 25)], MACHINE)
     assert "| conditional UNet, 25 steps: compile + save | 3.00 s | 6.00 s (2.0x) | 30.0 s (10.0x) |" in text
     assert "| adaLN DiT, 25 steps | 0.90x (90.0 against 100 ms) | 0.95x (90.0 against 95.0 ms) |" in text
+    assert "| adaLN DiT, 25 steps | 1.32x faster (68.0 against 90.0 ms) |" in text
     assert "| conditional UNet, by steps | 5 | 25 |" in text
     for block in text.strip().split("\n\n")[:-1]:
         assert len({line.count("|") for line in block.splitlines()}) == 1

@@ -82,7 +82,13 @@ def test_an_interval_in_sigma(name: str, scale: Any, phi: float, network: nn.Mod
 
 @pytest.mark.parametrize(
     ("interval", "guided"),
-    [("steps:0,1", "ggggg"), ("steps:0.2,0.6", ".gg.."), ("steps:0.3,1", ".gggg"), ("steps:0.45,0.55", "..g..")],
+    [
+        ("steps:0,1", "ggggg"),
+        ("steps:0.2,0.6", ".gg.."),
+        ("steps:0.3,1", ".gggg"),
+        ("steps:0.45,0.55", "..g.."),
+        ("steps:0.1,0.5", "gg..."),
+    ],
 )
 def test_an_interval_in_steps(interval: str, guided: str, network: nn.Module) -> None:
     """A step counts by its middle."""
