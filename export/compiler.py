@@ -3,6 +3,7 @@
 sampler + example shapes
   -> signature            graph inputs and output                                    (signature)
   -> denoiser graph       captured once, optimised before anything is unrolled       (capture, passes)
+  -> its precision        float16 or bfloat16, float32 at its edge                    (precision, narrow, keep)
   -> sampler graph        each evaluation one opaque node; affine ones without torch (lower, else capture)
   -> specialised parts    by binding time, for all call sites                        (bindings, fold, specialise)
   -> linked graph         sites in place of the opaque nodes, weights shared         (link)
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from importlib.metadata import version
 from typing import Any
 
@@ -28,6 +30,7 @@ from samplegraph.export.link import Target, link
 from samplegraph.export.lower import lower_sampler
 from samplegraph.export.passes import tidy_linked
 from samplegraph.export.phases import Listener, Phases
+from samplegraph.export.precision import Converter, precision_of
 from samplegraph.export.program import Program
 from samplegraph.export.signature import Signature, signature
 from samplegraph.export.weights import MODES, digest, file_name, is_external
@@ -50,6 +53,8 @@ def compile(
     name: str | None = None,
     weights: str = "auto",
     captures: Captures | None = None,
+    precision: str | None = None,
+    keep_fp32: Sequence[str] = (),
     progress: Listener | None = None,
 ) -> Program:
     """Compile ``sampler`` into one unrolled graph.
@@ -61,6 +66,9 @@ def compile(
         name: file stem, else ``<model>-<scheduler>-<steps>`` and what is not default.
         weights: ``auto`` (embedded below 16 MB), ``embed`` or ``external``.
         captures: denoisers captured before, for several programs over one network.
+        precision: of the network: ``fp32``, ``fp16`` or ``bf16``; the one that it has where left out. The sampler
+            around it is float32.
+        keep_fp32: patterns (``fnmatch``) of what stays float32: op types, modules, weights or nodes.
         progress: told ``(phase, done, total)``.
 
     Raises:
@@ -72,13 +80,16 @@ def compile(
             f"steps={sampler.scheduler.steps} of {sampler.scheduler.name} never asks the model; give more steps"
         )
     phases = Phases(progress)
+    wanted = precision_of(sampler.denoiser, precision, keep_fp32)
     sig = signature(sampler, sample_shape, conditions, batch)
     with phases.phase("capture denoiser"):
-        targets = _targets(sampler, sig, captures or Captures())
+        convert = Converter(wanted)
+        targets = _targets(sampler, sig, captures or Captures(), convert)
     with phases.phase("capture sampler"):
         graph = _sampler_graph(sampler, sig)
     with phases.phase("link", sampler.profile.nfe) as site_done:
         groups = link(graph, targets.__getitem__, site_done)
+        graph.graph.opset_imports[""] = wanted.opset
         tidy_linked(graph)
         visited = _visited(graph.graph)
     with phases.phase("describe"):
@@ -88,12 +99,14 @@ def compile(
         versions = {package: version(package) for package in _PACKAGES}
         widest = groups[0].parts
         by_class = costs(widest.bindings, groups[0].rows)
-        stem = name or default_name(sampler, sig)
+        stem = name or default_name(sampler, sig) + wanted.suffix
         stored = Weights(sha256, size, file)
         manifest = describe(sampler, sig, stem, "unrolled", stored, versions, by_class, widest.counts, visited)
+        manifest = replace(manifest, precision=wanted.name, keep_fp32=wanted.keep_fp32)
         graph.producer_name, graph.producer_version = "samplegraph", versions["samplegraph"]
         graph.graph.name = manifest.name
-    return Program(graph, manifest, sampler, sig, used, by_class, sum((g.work for g in groups), Work()), phases)
+    work = sum((g.work for g in groups), Work())
+    return Program(graph, manifest, sampler, sig, used, by_class, work, phases, convert.note)
 
 
 def _visited(graph: ir.Graph) -> tuple[str, ...]:
@@ -112,14 +125,14 @@ def default_name(sampler: Sampler, sig: Signature) -> str:
     return stem + (guidance_stem(sampler.guidance) if sig.model_conditions() else "")
 
 
-def _targets(sampler: Sampler, sig: Signature, captures: Captures) -> dict[int, Target]:
+def _targets(sampler: Sampler, sig: Signature, captures: Captures, convert: Converter) -> dict[int, Target]:
     """What becomes of a denoiser call at each grid point: one capture for each number of rows."""
     denoiser, found = sampler.denoiser, {}
     for point in sampler.profile.points:
         wide = bool(sig.guided) and denoiser.scale_at(point) is not None
         rows = sig.example_batch * (2 if wide else 1)
         timestep = np.full(rows if sig.batch else 1, denoiser.timesteps[point], dtype=sampler.spec.timestep_dtype)
-        found[point] = Target(captures.get(denoiser, sig, rows), timestep, rows)
+        found[point] = Target(convert(captures.get(denoiser, sig, rows)), timestep, rows)
     return found
 
 

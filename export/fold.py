@@ -17,6 +17,7 @@ from samplegraph.export.errors import ExportError
 
 Array = npt.NDArray[Any]
 
+BFLOAT16 = ir.DataType.BFLOAT16.numpy()
 
 #: A folded value whose sites take more bytes than this is recomputed if it is cheap to (an expansion).
 FOLD_BUDGET = 1 << 20
@@ -95,7 +96,8 @@ def evaluate(
     for t in timesteps:
         key = t.tobytes()
         if key not in seen:
-            seen[key] = dict(zip(wanted, run(t), strict=True))
+            arrays = zip(wanted, run(t), strict=True)
+            seen[key] = {v: array.astype(BFLOAT16) if v.dtype == ir.DataType.BFLOAT16 else array for v, array in arrays}
         results.append(seen[key])
     return results
 
@@ -117,9 +119,10 @@ def _slice(graph: ir.Graph, timestep: ir.Value, wanted: Sequence[ir.Value]) -> b
             values[value] = ir.Value(name=value.name, type=value.type, shape=value.shape, const_value=value.const_value)
             constants.append(values[value])
     nodes = [clone_node(node, values, "") for node in graph if node in needed]
+    outputs = [_widened(values[value], nodes) for value in wanted]
     part = ir.Graph(
         [values[timestep]],
-        [values[value] for value in wanted],
+        outputs,
         nodes=nodes,
         initializers=constants,
         opset_imports=dict(graph.opset_imports),
@@ -127,6 +130,15 @@ def _slice(graph: ir.Graph, timestep: ir.Value, wanted: Sequence[ir.Value]) -> b
     )
     data: bytes = ir.serde.serialize_model(ir.Model(part, ir_version=10)).SerializeToString()
     return data
+
+
+def _widened(value: ir.Value, nodes: list[ir.Node]) -> ir.Value:
+    """``value`` in a type that numpy has: bfloat16 as float32, which holds it exactly."""
+    if value.dtype != ir.DataType.BFLOAT16:
+        return value
+    nodes.append(ir.Node("", "Cast", [value], [ir.AttrInt64("to", int(ir.DataType.FLOAT))]))
+    nodes[-1].outputs[0].name, nodes[-1].outputs[0].type = f"{value.name}.wide", ir.TensorType(ir.DataType.FLOAT)
+    return nodes[-1].outputs[0]
 
 
 def _runner(model: bytes) -> Any:

@@ -43,14 +43,19 @@ def optimize(
         check: called with the graph and its manifest before they are kept; what it raises is passed on.
 
     Raises:
-        ExportError: the graph is of another layout or optimised already, ONNX Runtime refuses it, or the files cannot
-            be written.
+        ExportError: the graph is of another layout, bfloat16 or optimised already, ONNX Runtime refuses it, or the
+            files cannot be written.
     """
     one_of("optimize_for", target, tuple(TARGETS))
     manifest = read_manifest(source)
     if manifest.optimized_for is not None or manifest.layout != "unrolled":
         what = "optimised already" if manifest.optimized_for else f"of layout {manifest.layout!r}"
         raise ExportError(f"optimize_for={target!r}: {source} is {what}; give a plain graph of layout 'unrolled'")
+    if manifest.precision == "bf16":
+        raise ExportError(
+            f"optimize_for={target!r}: {source} is bfloat16, which ONNX Runtime's CPU provider lacks; export with "
+            "precision=fp16 or fp32"
+        )
     ort = _onnxruntime()
     with scratch_folder() as folder:
         model = _optimized(source, folder, TARGETS[target], manifest.weights.file is not None, ort)

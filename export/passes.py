@@ -7,6 +7,7 @@ from onnx_ir.passes import Sequential, common
 
 from samplegraph.export.layout import LayoutPass
 from samplegraph.export.picks import PicksPass
+from samplegraph.export.scopes import ScopesPass
 from samplegraph.export.split_linear import SplitLinearPass
 from samplegraph.export.static_reshape import StaticReshapePass
 
@@ -25,7 +26,7 @@ def tidy_denoiser(model: ir.Model) -> None:
         common.RemoveUnusedNodesPass(),
         SplitLinearPass(),
         common.RemoveUnusedNodesPass(),
-        common.ClearMetadataAndDocStringPass(),
+        ScopesPass(),
     )(model)
 
 

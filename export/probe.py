@@ -10,6 +10,7 @@ import onnx
 import torch
 
 from samplegraph.export.errors import ExportError
+from samplegraph.export.rounded import rounded as with_roundings
 from samplegraph.runtime import InputError
 from samplegraph.runtime.manifest import OptimizedFor
 from samplegraph.runtime.optimized import load_as_it_stands
@@ -23,9 +24,17 @@ def run_graph(path: Path, inputs: dict[str, torch.Tensor]) -> np.ndarray:
 
 
 def run_graph_steps(
-    path: Path, inputs: dict[str, torch.Tensor], visited: Sequence[str], optimized: OptimizedFor | None = None
+    path: Path,
+    inputs: dict[str, torch.Tensor],
+    visited: Sequence[str],
+    optimized: OptimizedFor | None = None,
+    *,
+    rounded: bool = False,
 ) -> list[np.ndarray]:
     """The values named ``visited``, samples all of them, in a copy of the graph that also returns these.
+
+    Args:
+        rounded: compute in float32 and write out every rounding (see ``rounded``).
 
     Raises:
         ExportError: ONNX Runtime is not installed or refuses the graph, or that was optimised for something else.
@@ -44,7 +53,7 @@ def run_graph_steps(
         except InputError as error:
             raise ExportError(str(error)) from error
     inside = list(dict.fromkeys(name for name in visited if name != "sample"))
-    source = _probed(path, inside) if inside else path
+    source = _probed(path, inside, rounded) if inside or rounded else path
     names = ["sample", *(_PROBE + name for name in inside)]
     try:
         session = ort.InferenceSession(source, options, providers=["CPUExecutionProvider"], enable_fallback=0)
@@ -55,9 +64,11 @@ def run_graph_steps(
     return [found[name if name == "sample" else _PROBE + name] for name in visited]
 
 
-def _probed(path: Path, inside: Sequence[str]) -> bytes:
+def _probed(path: Path, inside: Sequence[str], rounded: bool) -> bytes:
     """The graph with these values as further outputs."""
     model = onnx.load(path, load_external_data=False)
+    if rounded:
+        model = with_roundings(model)
     kind = model.graph.output[0].type.tensor_type.elem_type
     for name in inside:
         model.graph.node.append(onnx.helper.make_node("Identity", [name], [_PROBE + name]))

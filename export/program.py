@@ -11,11 +11,12 @@ import onnx_ir as ir
 
 from samplegraph.export import emit, offline, weights
 from samplegraph.export.atomic import replacing_together, scratch_folder
+from samplegraph.export.comparison import Verification
 from samplegraph.export.cost import Cost, Work
 from samplegraph.export.errors import ExportError, VerificationError
 from samplegraph.export.phases import Phases
 from samplegraph.export.signature import Signature
-from samplegraph.export.verify import TOLERANCE, Verification, verify
+from samplegraph.export.verify import verify
 from samplegraph.models import Sampler
 from samplegraph.runtime.manifest import Manifest
 
@@ -56,6 +57,7 @@ class Program:
     """The result of ``compile``. ``model`` is the ONNX IR, ``manifest`` describes it.
 
     ``bindings`` is the cost of one evaluation by binding class, of both branches under guidance, ``work`` that of all.
+    ``note`` is what is to be said about the weights in this precision.
     """
 
     model: ir.Model
@@ -66,19 +68,30 @@ class Program:
     bindings: dict[str, Cost]
     work: Work = field(default_factory=Work)
     phases: Phases = field(default_factory=Phases)
+    note: str = ""
     verification: Verification | None = None
 
-    def verify(self, *, seed: int = 0, tolerance: float = TOLERANCE) -> Verification:
-        """Run the graph in ONNX Runtime against the eager sampler.
+    def verify(self, *, seed: int = 0, tolerance: float | None = None) -> Verification:
+        """Run the graph in ONNX Runtime against the eager sampler, step by step.
+
+        Args:
+            tolerance: largest error of the final sample relative to its largest value; 1e-5 where left out, and for
+                a network in less than float32 none: there every step has to keep a cosine of 0.999.
 
         Raises:
-            VerificationError: they differ by more than ``tolerance`` relative to the largest value.
+            VerificationError: they differ by more.
         """
         with scratch_folder() as folder, self.phases.phase("verify"):
             path = folder / f"{self.manifest.name}.onnx"
             self._write(path)
             self.verification = verify(
-                path, self.sampler, self.signature, self.manifest.tables.visited, seed=seed, tolerance=tolerance
+                path,
+                self.sampler,
+                self.signature,
+                self.manifest.tables.visited,
+                precision=self.manifest.precision,
+                seed=seed,
+                tolerance=tolerance,
             )
         return self.verification
 
@@ -115,7 +128,8 @@ class Program:
 
         def check(made: Path, manifest: Manifest) -> None:
             try:
-                verify(made, self.sampler, self.signature, optimized=manifest.optimized_for)
+                optimized, precision = manifest.optimized_for, manifest.precision
+                verify(made, self.sampler, self.signature, optimized=optimized, precision=precision)
             except VerificationError as error:
                 raise VerificationError(str(error).replace(made.name, f"{manifest.name}.onnx")) from error
 

@@ -49,6 +49,7 @@ def insert(
     for output, name, shape in zip(node.outputs, names, shapes, strict=True):
         assert inputs[0] is not None
         output.name, output.shape, output.type = name, shape, inputs[0].type
+    node.metadata_props.update(before.metadata_props)
     assert before.graph is not None
     before.graph.insert_before(before, [node])
     return list(node.outputs)
@@ -57,6 +58,7 @@ def insert(
 def replace(node: ir.Node, op_type: str, inputs: Sequence[ir.Value | None], given: Mapping[str, Any]) -> None:
     """A new node in the place of ``node``, which has one output."""
     new = ir.Node("", op_type, inputs, attributes(given), name=node.name)
+    new.metadata_props.update(node.metadata_props)
     assert node.graph is not None
     ir.convenience.replace_nodes_and_values(node.graph, node, [node], [new], node.outputs, new.outputs)
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from samplegraph.export.comparison import Verification, cosines_of, errors_of
 from samplegraph.export.errors import VerificationError
 from samplegraph.export.examples import example_inputs, run_eager, run_eager_steps
 from samplegraph.export.probe import run_graph_steps
@@ -16,44 +16,10 @@ from samplegraph.export.signature import Signature
 from samplegraph.models import Sampler
 from samplegraph.runtime.manifest import OptimizedFor
 
-#: Largest allowed ``max |graph - eager| / max |eager|``.
+#: Largest allowed ``max |graph - eager| / max |eager|`` at the end, in float32.
 TOLERANCE = 1e-5
-
-
-@dataclass(frozen=True)
-class Verification:
-    """How far the graph is from eager, over ``rows`` samples.
-
-    Args:
-        errors: ``max |graph - eager| / max |eager|`` of the sample after each step; of the final one alone where
-            the graph does not name the others.
-        cosines: cosine of the angle between the two, likewise.
-        timesteps: the timestep of each of them: that of the step's first evaluation.
-        tolerance: largest error allowed at the end.
-    """
-
-    errors: tuple[float, ...]
-    cosines: tuple[float, ...]
-    timesteps: tuple[float, ...]
-    tolerance: float
-    rows: int
-
-    @property
-    def error(self) -> float:
-        """That of the final sample."""
-        return self.errors[-1]
-
-    @property
-    def first_divergent(self) -> int | None:
-        """The first step, from 0, whose error exceeds the tolerance or is not a number."""
-        return next((i for i, error in enumerate(self.errors) if not error <= self.tolerance), None)
-
-    def divergence(self) -> str:
-        """``step 7 of 25 (t=681) is the first beyond 1e-05``; empty where none is, or there is only one."""
-        i = self.first_divergent
-        if i is None or len(self.errors) == 1:
-            return ""
-        return f"step {i + 1} of {len(self.errors)} (t={self.timesteps[i]:g}) is the first beyond {self.tolerance:.0e}"
+#: Least allowed cosine after every step, where the network computes in less than float32.
+LEAST_COSINE = {"fp16": 0.999, "bf16": 0.999}
 
 
 def verify(
@@ -62,60 +28,60 @@ def verify(
     sig: Signature,
     visited: Sequence[str] = (),
     optimized: OptimizedFor | None = None,
+    precision: str = "fp32",
     *,
     seed: int = 0,
-    tolerance: float = TOLERANCE,
+    tolerance: float | None = None,
 ) -> Verification:
     """Compare the graph at ``path`` with ``sampler`` on noise drawn from ``seed``.
 
+    A network in less than float32 is compared by the cosine, and a second time with all roundings written out
+    (``rounded``), unless ONNX Runtime has already put its own casts into it. Of bfloat16, which its CPU provider
+    lacks, there is that, and eager under torch's autocast.
+
     Args:
-        visited: names of the values that hold the sample after each step, as in the manifest.
-        optimized: what the graph was optimised for, likewise.
+        visited: names of the values that hold the sample after each step,
+        optimized: what the graph was optimised for, and
+        precision: what the network computes in, all as in the manifest.
+        tolerance: of the final error; 1e-5 in float32, and none in less, where left out.
 
     Raises:
-        VerificationError: the error exceeds ``tolerance``, or either result is not finite.
+        VerificationError: the graph is too far from eager, or either result is not finite.
         ExportError: ONNX Runtime is not installed or refuses the graph.
     """
     inputs = example_inputs(sampler, sig, seed)
     expected = run_eager_steps(sampler, inputs)
-    found = run_graph_steps(path, inputs, visited or ("sample",), optimized)
     if not np.isfinite(expected[-1]).all():
         raise VerificationError("the eager sampler gives NaN or infinity on unit noise; check the model's weights")
-    result = compare(found, expected, step_timesteps(sampler), tolerance)
-    if not np.isfinite(found[-1]).all():
+    least = LEAST_COSINE.get(precision)
+    names = visited or ("sample",)
+    found = run_graph_steps(path, inputs, names, optimized, rounded=precision == "bf16")
+    steps = slice(-len(names), None)
+    others = {}
+    if precision == "fp16" and optimized is None:
+        written_out = run_graph_steps(path, inputs, names, rounded=True)
+        others["all roundings"] = cosines_of(written_out, expected[steps])
+    if precision == "bf16" and sampler.denoiser.dtype == torch.float32:
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            others["eager bf16"] = cosines_of(run_eager_steps(sampler, inputs)[steps], expected[steps])
+    result = Verification(
+        errors_of(found, expected[steps]),
+        cosines_of(found, expected[steps]),
+        tuple(step_timesteps(sampler)[steps]),
+        len(expected[-1]),
+        TOLERANCE if tolerance is None and least is None else tolerance,
+        least,
+        others,
+    )
+    if not np.isfinite(found[-1]).all() or not np.isfinite(result.cosine):
         raise VerificationError(
-            f"{path.name} gives NaN or infinity where the eager sampler does not{_where(result)}; please report it"
+            f"{path.name} gives NaN or infinity where the eager sampler does not{_where(result)}"
+            f"{_range_advice(precision)}"
         )
-    if result.error > tolerance:
-        raise VerificationError(
-            f"{path.name} differs from the eager sampler by {result.error:.1e} (relative to its largest value), more "
-            f"than {tolerance:.0e}{_where(result)}{_excuse(sampler, inputs, expected[-1], result.error)}; nothing was "
-            "kept"
-        )
+    if not result.passed:
+        excuse = _excuse(sampler, inputs, expected[-1], result.error)
+        raise VerificationError(f"{_failure(path, result)}{excuse}; nothing was kept")
     return result
-
-
-def compare(
-    found: Sequence[np.ndarray], expected: Sequence[np.ndarray], timesteps: Sequence[float], tolerance: float
-) -> Verification:
-    """``found`` against the last of ``expected``, both one array (B, ...) per step."""
-    pairs = list(zip(reversed(found), reversed(expected), strict=False))[::-1]
-    errors = tuple(relative_error(f, e) for f, e in pairs)
-    cosines = tuple(cosine(f, e) for f, e in pairs)
-    return Verification(errors, cosines, tuple(timesteps[-len(pairs) :]), tolerance, len(expected[-1]))
-
-
-def relative_error(found: np.ndarray, expected: np.ndarray) -> float:
-    """``max |found - expected| / max |expected|``."""
-    with np.errstate(invalid="ignore"):
-        return float(np.abs(found - expected).max() / max(float(np.abs(expected).max()), 1e-30))
-
-
-def cosine(found: np.ndarray, expected: np.ndarray) -> float:
-    """Cosine of the angle between the two as vectors; 1 where both are zero."""
-    a, b = found.astype(np.float64).ravel(), expected.astype(np.float64).ravel()
-    scale = float(np.linalg.norm(a) * np.linalg.norm(b))
-    return float(a @ b) / scale if scale else float(np.array_equal(a, b))
 
 
 def step_timesteps(sampler: Sampler) -> list[float]:
@@ -127,6 +93,24 @@ def step_timesteps(sampler: Sampler) -> list[float]:
 def _where(result: Verification) -> str:
     text = result.divergence()
     return f": {text}" if text else ""
+
+
+def _failure(path: Path, result: Verification) -> str:
+    if result.tolerance is not None and result.error > result.tolerance:
+        return (
+            f"{path.name} differs from the eager sampler by {result.error:.1e} (relative to its largest value), more "
+            f"than {result.tolerance:.0e}{_where(result)}"
+        )
+    return (
+        f"{path.name} turns away from the eager sampler, to a cosine of {result.cosine:.4f}, less than "
+        f"{result.least_cosine:g}{_where(result)}; keep_fp32 keeps parts of the network in float32"
+    )
+
+
+def _range_advice(precision: str) -> str:
+    if precision == "fp16":
+        return "; float16 ends at 65504: use precision=bf16, or keep_fp32 for what goes beyond"
+    return "; please report it"
 
 
 def _excuse(sampler: Sampler, inputs: dict[str, torch.Tensor], expected: np.ndarray, error: float) -> str:

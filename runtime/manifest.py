@@ -170,7 +170,8 @@ class Manifest:
 
     ``bindings`` says what one denoiser evaluation consists of, by what it depends on; ``specialised`` counts the
     denoiser's nodes by what became of them: folded, hoisted, batched over steps, in front per site, per site.
-    ``optimized_for`` is None for the plain graph, which runs anywhere.
+    ``precision`` is what the network computes in, but for what the patterns ``keep_fp32`` name; inputs, output and all
+    of the sampler around it are float32. ``optimized_for`` is None for the plain graph, which runs anywhere.
     """
 
     name: str
@@ -187,6 +188,8 @@ class Manifest:
     bindings: Mapping[str, BindingCost] = field(default_factory=dict)
     specialised: Mapping[str, int] = field(default_factory=dict)
     optimized_for: OptimizedFor | None = None
+    precision: str = "fp32"
+    keep_fp32: tuple[str, ...] = ()
     format: str = FORMAT
     format_version: int = FORMAT_VERSION
 
@@ -299,6 +302,8 @@ def _parse(data: dict[str, Any]) -> Manifest:
         bindings={str(k): _build(BindingCost, v) for k, v in dict(data.get("bindings", {})).items()},
         specialised={str(k): int(v) for k, v in dict(data.get("specialised", {})).items()},
         optimized_for=_build(OptimizedFor, data["optimized_for"]) if data.get("optimized_for") else None,
+        precision=str(data.get("precision", "fp32")),
+        keep_fp32=tuple(str(pattern) for pattern in data.get("keep_fp32", [])),
         format_version=data["format_version"],
     )
     if not manifest.outputs or manifest.input("noise") is None:

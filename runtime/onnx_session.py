@@ -14,7 +14,7 @@ import numpy.typing as npt
 from samplegraph.runtime.errors import InputError, one_line
 from samplegraph.runtime.manifest import Manifest, Tensor
 from samplegraph.runtime.optimized import load_as_it_stands
-from samplegraph.runtime.providers import Provider, choose_providers, short_name
+from samplegraph.runtime.providers import Provider, check_precision, choose_providers, short_name
 
 Array = npt.NDArray[Any]
 
@@ -33,9 +33,9 @@ class OnnxSession:
         threads: threads within an operator; None for one per core.
 
     Raises:
-        InputError: ONNX Runtime is missing, lacks a provider, or refuses the graph; the external weights are
-            missing or lie outside the graph's folder; the graph is not what the manifest says, or was optimised
-            for something else.
+        InputError: ONNX Runtime is missing, lacks a provider, or refuses the graph; no provider has its precision; the
+            external weights are missing or lie outside the graph's folder; the graph is not what the manifest says, or
+            was optimised for something else.
     """
 
     def __init__(
@@ -45,6 +45,7 @@ class OnnxSession:
         self._outputs = [t.name for t in manifest.outputs]
         ort = _onnxruntime()
         chosen = choose_providers(providers, ort.get_available_providers())
+        check_precision(manifest.precision, chosen)
         _check_weights(file, manifest.weights.file)
         optimized = manifest.optimized_for
         options = ort.SessionOptions()

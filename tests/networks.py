@@ -133,3 +133,20 @@ class TinyDiT(nn.Module):
         for block in self.blocks:
             x = block(x, c)
         return torch.tanh(self.head(x.transpose(1, 2).reshape(patches.shape)))
+
+
+class Rms(nn.Module):
+    """A linear layer, a root-mean-square norm of values of the given size, and a linear layer."""
+
+    spec = ModelSpec(name="rms", sample_shape=(4, 8), prediction_type="epsilon")
+
+    def __init__(self, size: float) -> None:
+        super().__init__()
+        self.size = size
+        self.first = nn.Linear(8, 16)
+        self.norm = nn.RMSNorm(16)
+        self.last = nn.Linear(16, 8)
+
+    def forward(self, sample: Tensor, timestep: Tensor) -> Tensor:
+        out: Tensor = self.last(self.norm(self.first(sample) * self.size))
+        return out

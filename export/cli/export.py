@@ -10,12 +10,13 @@ import typer
 from samplegraph.export.cli.console import interruptible, phase_bars, stdout
 from samplegraph.export.cli.errors import needs_extra
 from samplegraph.export.cli.output import check_output
+from samplegraph.export.cli.steps import step_table
 from samplegraph.export.cli.values import parse_settings, whole_number
 from samplegraph.runtime import InputError, read_manifest
 
 if TYPE_CHECKING:
+    from samplegraph.export.comparison import Verification
     from samplegraph.export.program import Program
-    from samplegraph.export.verify import Verification
     from samplegraph.schedulers import Scheduler
 
 #: Values of --optimize-for; ``offline.TARGETS`` cannot be imported without the compiler.
@@ -75,6 +76,19 @@ def export(
         str | None, typer.Option(help="File stem; <model>-<scheduler>-<steps> by default.")
     ] = None,
     weights: Annotated[str, typer.Option(help="auto, embed or external.")] = "auto",
+    precision: Annotated[
+        str | None,
+        typer.Option(help="Of the network: fp32, fp16 or bf16; its own by default. The sampler stays float32."),
+    ] = None,
+    keep_fp32: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--keep-fp32",
+            help="What in the network stays float32: an op type, a module, a weight or a node, with * and ?; "
+            "repeatable.",
+            metavar="PATTERN",
+        ),
+    ] = None,
     optimize_for: Annotated[
         str | None,
         typer.Option(
@@ -106,7 +120,7 @@ def export(
             f"name={name!r} is not a file stem; give a name without folders, the folder as --output"
         )
     check_output(output / f"{name or 'graph'}.onnx", (".onnx",))
-    _check_target(optimize_for, prepack)
+    _check_target(optimize_for, prepack, precision)
     with needs_extra("export", "export"):
         from samplegraph.export.compiler import compile
         from samplegraph.models import Sampler
@@ -133,6 +147,8 @@ def export(
                 batch=rows,
                 name=name,
                 weights=weights,
+                precision=precision,
+                keep_fp32=keep_fp32 or [],
                 progress=progress,
             )
             if verify:
@@ -154,9 +170,14 @@ def export(
         _optimized(optimized)
 
 
-def _check_target(optimize_for: str | None, prepack: bool | None) -> None:
+def _check_target(optimize_for: str | None, prepack: bool | None, precision: str | None) -> None:
     if optimize_for is not None and optimize_for not in TARGETS:
         raise InputError(f"optimize_for={optimize_for!r} is not known; choose one of {', '.join(TARGETS)}")
+    if optimize_for is not None and precision == "bf16":
+        raise InputError(
+            f"optimize_for={optimize_for!r} is for ONNX Runtime's CPU provider, which has no bfloat16; give "
+            "--precision fp16, or leave one out"
+        )
     if optimize_for is None and prepack is not None:
         raise InputError(f"prepack={prepack} needs the graph of --optimize-for; give that too, or leave prepack out")
 
@@ -260,9 +281,14 @@ def _summary(program: Program, path: Path) -> None:
         table.add_row("saved against a host loop", text)
     table.add_row("peak memory", _size(report.peak_memory))
     table.add_row("max error", _error(program.verification))
+    if program.note:
+        table.add_row("precision", program.note)
     seconds = ", ".join(f"{phase} {value:.1f}" for phase, value in report.seconds.items() if value >= 0.05)
     table.add_row("seconds", f"{sum(report.seconds.values()):.1f} ({seconds})")
     stdout().print(table)
+    result = program.verification
+    if result is not None and result.least_cosine is not None:
+        stdout().print(step_table(result))
 
 
 def _error(result: Verification | None) -> str:

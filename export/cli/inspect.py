@@ -59,6 +59,8 @@ def _summary(file: Path, manifest: Manifest) -> Table:
         "model": f"{model.name}, predicts {model.prediction_type}, timestep {model.timestep_dtype}",
         "scheduler": f"{scheduler.name}, {scheduler.steps} steps, "
         f"NFE {scheduler.nfe}, order {scheduler.order}",
+        "precision": manifest.precision
+        + (f", but {', '.join(manifest.keep_fp32)} in fp32" if manifest.keep_fp32 else ""),
         "options": _pairs(scheduler.config),
         "guidance": _guidance(manifest),
         "noise": f"{manifest.noise.slices} slices of step_noise; "

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from samplegraph.export.verify import Verification
+    from samplegraph.export.comparison import Verification
 
 #: More steps than this are shown as that many ranges at most, each by its worst step.
 _LINES = 12
@@ -18,14 +18,14 @@ def step_table(result: Verification) -> Table:
     """One line per step, or per range of steps."""
     from rich.table import Table
 
-    table = Table("step", "t", "error", "cosine", title="graph against eager", title_justify="left")
+    table = Table("step", "t", "error", "cosine", *result.others, title="graph against eager", title_justify="left")
     for first, last in ranges(len(result.errors)):
         span = slice(first, last + 1)
         table.add_row(
             _span(f"{first + 1}", f"{last + 1}"),
             _span(f"{result.timesteps[first]:.4g}", f"{result.timesteps[last]:.4g}"),
             f"{max(result.errors[span]):.1e}",
-            f"{min(result.cosines[span]):.7f}",
+            *(f"{min(run[span]):.7f}" for run in (result.cosines, *result.others.values())),
         )
     return table
 

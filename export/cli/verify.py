@@ -14,7 +14,7 @@ from samplegraph.export.cli.values import whole_number
 from samplegraph.runtime import InputError, read_manifest
 
 if TYPE_CHECKING:
-    from samplegraph.export.verify import Verification
+    from samplegraph.export.comparison import Verification
 
 EXAMPLE = "samplegraph verify build/digits-ddim-25.onnx"
 
@@ -45,7 +45,8 @@ def verify(
 
     def work() -> Verification:
         sampler, sig = rebuild(manifest, load_model(source))
-        return compare(file, sampler, sig, manifest.tables.visited, manifest.optimized_for, seed=start)
+        tables, optimized = manifest.tables, manifest.optimized_for
+        return compare(file, sampler, sig, tables.visited, optimized, manifest.precision, seed=start)
 
     quiet_engine()
     result = interruptible(work)

@@ -13,7 +13,8 @@ from torch import nn
 from samplegraph.export import Captures, VerificationError, compile
 from samplegraph.export.cli import main
 from samplegraph.export.cli.steps import ranges
-from samplegraph.export.verify import compare, verify
+from samplegraph.export.comparison import Verification, cosines_of, errors_of
+from samplegraph.export.verify import verify
 from samplegraph.models import Sampler
 from samplegraph.schedulers import create
 
@@ -60,17 +61,30 @@ def test_steps_are_measured_from_external_weights_too(
     assert len(verify(path, sampler, program.signature, program.manifest.tables.visited).errors) == 3
 
 
-def test_a_graph_without_names_is_compared_at_its_end() -> None:
-    ones = [np.ones((1, 2), np.float32)] * 3
-    result = compare(ones[:1], ones, [3.0, 2.0, 1.0], 1e-5)
-    assert (result.errors, result.cosines, result.timesteps) == ((0.0,), (pytest.approx(1.0),), (1.0,))
+def test_a_graph_without_names_is_compared_at_its_end(
+    captures: Captures, denoisers: dict[str, nn.Module], tmp_path: Path
+) -> None:
+    sampler = Sampler(denoisers["tiny"], create("ddim", 3))
+    program = compile(sampler, captures=captures)
+    result = verify(program.save(tmp_path / "x.onnx"), sampler, program.signature)
+    assert (len(result.errors), result.timesteps) == (1, (0.0,))
     assert not result.divergence()
 
 
-def test_infinity_and_nan_diverge() -> None:
-    ones = [np.ones((1, 2), np.float32)] * 2
-    for wrong in (np.inf, np.nan):
-        assert compare([ones[0], wrong * ones[0]], ones, [2.0, 1.0], 1e-5).first_divergent == 1
+@pytest.mark.parametrize("wrong", [np.inf, np.nan])
+@pytest.mark.parametrize("limits", [{"tolerance": 1e-5}, {"least_cosine": 0.999}])
+def test_infinity_and_nan_diverge(wrong: float, limits: dict[str, float]) -> None:
+    ones = [np.ones((1, 2), np.float32)] * 3
+    found = [ones[0], wrong * ones[1], ones[2]]
+    result = Verification(errors_of(found, ones), cosines_of(found, ones), (3.0, 2.0, 1.0), 1, **limits)
+    assert result.first_divergent == 1
+    assert result.passed == ("tolerance" in limits)
+
+
+def test_a_further_run_counts_too() -> None:
+    result = Verification((0.0, 0.0), (1.0, 1.0), (1.0, 0.0), 1, None, 0.999, {"eager bf16": (0.99, 1.0)})
+    assert not result.passed
+    assert result.divergence() == "step 1 of 2 (t=1) is the first below a cosine of 0.999"
 
 
 @pytest.mark.parametrize("count", [1, 2, 12, 13, 25, 50, 1000])
