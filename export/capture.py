@@ -146,7 +146,7 @@ class _Flat(nn.Module):
 
     def forward(self, *tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
         given = dict(zip(self.names, tensors, strict=True))
-        noise, step_noise = given.pop("noise"), given.pop("step_noise", None)
+        noise, step_noise = given.pop("noise", None), given.pop("step_noise", None)
         *visited, sample = self.sampler.samples(noise, step_noise, **given)
         return sample, *(_marked(x) for x in visited)
 

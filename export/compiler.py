@@ -117,9 +117,16 @@ def _visited(graph: ir.Graph) -> tuple[str, ...]:
 
 
 def default_name(sampler: Sampler, sig: Signature) -> str:
-    """``<model>-<scheduler>-<steps>``, extended by a batch other than 1 and guidance that is not all by an input."""
+    """``<model>-<scheduler>-<steps>``, then where it starts, a batch other than 1, guidance that is no mere input."""
     model = re.sub(r"[^\w.-]+", "-", sampler.spec.name).strip("-.") or "model"
     stem = f"{model}-{sampler.scheduler.name}-{sampler.scheduler.steps}"
+    task = sampler.task
+    if task.strength is not None:
+        stem += f"-s{task.strength:g}"
+    elif task.kind == "image_to_image" or task.begin:
+        stem += f"-begin{task.begin}"
+    if task.kind == "inpaint":
+        stem += "-inpaint"
     if sig.batch != 1:
         stem += f"-b{sig.batch or 'dynamic'}"
     return stem + (guidance_stem(sampler.guidance) if sig.model_conditions() else "")
@@ -153,5 +160,6 @@ def _keeps_rounding(sampler: Sampler) -> bool:
     grid = sampler.scheduler.grid
     with np.errstate(divide="ignore"):
         ratio = grid.sigma / grid.alpha
+    ratio = ratio[sampler.task.begin :]
     steep = ratio[:-1] / np.maximum(1.0, ratio[1:]) > _STEEP
     return bool(steep.any()) and sampler.profile.nfe <= _SHORT

@@ -46,7 +46,7 @@ def describe(
         layout=layout,
         model=Model(spec.name, sampler.denoiser.prediction_type, spec.timestep_dtype, schedule),
         scheduler=SchedulerInfo(
-            scheduler.name, _plain(scheduler.config), scheduler.steps, profile.nfe, scheduler.order
+            scheduler.name, _plain(scheduler.config), scheduler.steps, profile.nfe, scheduler.order, sampler.task.begin
         ),
         tables=replace(_tables(sampler), visited=visited),
         guidance=_guidance(sampler, sig),
@@ -57,6 +57,7 @@ def describe(
         versions=versions,
         bindings={name: BindingCost(**asdict(cost)) for name, cost in by_class.items()},
         specialised=specialised,
+        task=sampler.task.kind,
     )
 
 

@@ -26,6 +26,9 @@ def example_inputs(sampler: Sampler, sig: Signature, seed: int) -> dict[str, tor
             shape = [sig.example_batch if isinstance(n, str) else n for n in t.shape]
             draw = torch.rand if sampler.scheduler.noise_kind == "uniform" else torch.randn
             values[t.name] = draw(shape, generator=generator)
+        elif t.role == "init_sample":
+            shape = [sig.example_batch if isinstance(n, str) else n for n in t.shape]
+            values[t.name] = 2 * torch.rand(shape, generator=generator) - 1
         elif t.role in ("image", "mask"):
             shape = [sig.example_batch if isinstance(n, str) else n for n in t.shape]
             values[t.name] = torch.rand(shape, generator=generator).round() * (2 if t.role == "image" else 1)
@@ -48,7 +51,7 @@ def run_eager(sampler: Sampler, inputs: dict[str, torch.Tensor]) -> np.ndarray:
 def run_eager_steps(sampler: Sampler, inputs: dict[str, torch.Tensor]) -> list[np.ndarray]:
     """The eager sampler's sample after every step."""
     given = dict(inputs)
-    noise, step_noise = given.pop("noise"), given.pop("step_noise", None)
+    noise, step_noise = given.pop("noise", None), given.pop("step_noise", None)
     with _inference(sampler):
         return [sample.numpy() for sample in sampler.samples(noise, step_noise, **given)]
 

@@ -19,6 +19,7 @@ from samplegraph.export.signature import Signature
 from samplegraph.models import Sampler
 from samplegraph.models.guidance import NEGATIVE, SCALE
 from samplegraph.models.guidance_scales import PointScale
+from samplegraph.models.task import INIT, MASK, NOISE
 from samplegraph.schedulers import Affine, Prediction
 from samplegraph.schedulers.prediction import convert
 
@@ -35,11 +36,11 @@ def lower_sampler(sampler: Sampler, sig: Signature, step_done: Callable[[int], N
         TypeError: the scheduler is not affine in the sample (trace it instead).
     """
     lowering = _Lowering(sampler, sig)
-    x = sampler.scheduler.init_noise_sigma * lowering.symbol(lowering.inputs["noise"])
+    x = lowering.first_sample()
     state = sampler.scheduler.init(x)
-    for i in range(sampler.scheduler.steps):
+    for i in sampler.scheduler.indices:
         x, state = sampler.scheduler.step(i, x, state, lowering.denoise, lowering.noise)
-        lowering.visited.append(lowering.emit(x))
+        lowering.visited.append(lowering.after_step(i, lowering.emit(x)))
         x = lowering.symbol(lowering.visited[-1])
         state = tuple(lowering.shortened(row) for row in state)
         if step_done:
@@ -58,6 +59,8 @@ class _Lowering:
         self.drawn = 0
         self.visited: list[ir.Value] = []
         self.rows = {wide: self._condition_rows(wide) for wide in self._widths()}
+        self.keep: ir.Value | None = None
+        self.given = {name: self.symbol(self.inputs[name]) for name in (NOISE, INIT) if name in self.inputs}
 
     def symbol(self, value: ir.Value) -> Affine:
         """``1 * value``."""
@@ -69,8 +72,8 @@ class _Lowering:
         """The tensor of a linear combination: at most one Mul per term and one Add between terms."""
         terms = [(self.values[name], c) for name, c in row.terms.items() if c != 0.0]
         if not terms:
-            noise = self.inputs["noise"]
-            return self.b.one("Mul", [noise, self.b.scalar(0.0)])
+            like = next(iter(self.given.values()))
+            return self.b.one("Mul", [self.values[next(iter(like.terms))], self.b.scalar(0.0)])
         terms.sort(key=lambda term: np.float32(term[1]) != 1)
         total: ir.Value | None = None
         for value, coefficient in terms:
@@ -94,6 +97,22 @@ class _Lowering:
     def shortened(self, row: Affine) -> Affine:
         """``row`` itself if it has few terms, else the symbol of its tensor."""
         return row if len(row.terms) <= _CARRIED_TERMS else self.symbol(self.emit(row))
+
+    def first_sample(self) -> Affine:
+        """As ``Task.first_sample``; one tensor where it is a sum."""
+        x, _ = self.sampler.task.first_sample(self.sampler.scheduler, self.given, self.noise)
+        return x if len(x.terms) == 1 else self.symbol(self.emit(x))
+
+    def after_step(self, i: int, x: ir.Value) -> ir.Value:
+        """As ``Sampler.after_step``: masks are no scalars, so the blend is emitted."""
+        if self.sampler.task.kind != "inpaint":
+            return x
+        mask, b = self.inputs[MASK], self.b
+        if self.keep is None:
+            self.keep = b.one("Sub", [b.scalar(1.0), mask])
+        anew = b.one("Mul", [mask, x])
+        kept = b.one("Mul", [self.keep, self.emit(self.sampler.task.kept(self.sampler.scheduler, self.given, i))])
+        return self.sized(b.one("Add", [anew, kept]))
 
     def noise(self) -> Affine:
         """The next slice of ``step_noise``."""

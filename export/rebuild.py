@@ -25,6 +25,7 @@ def rebuild(manifest: Manifest, model: nn.Module) -> tuple[Sampler, Signature]:
     info = manifest.scheduler
     scheduler = create(info.name, info.steps, **_numbers(info.name, info.config))
     plan = manifest.guidance
+    begin = info.begin if info.begin or manifest.task == "image_to_image" else None
     sampler = Sampler(
         model,
         scheduler,
@@ -32,6 +33,8 @@ def rebuild(manifest: Manifest, model: nn.Module) -> tuple[Sampler, Signature]:
         guidance_interval=plan.interval,
         guidance_rescale=plan.rescale,
         guided=plan.conditions or None,
+        begin=begin,
+        inpaint=manifest.task == "inpaint",
     )
     shape = tuple(1 if isinstance(n, str) else n for n in manifest.outputs[0].shape)
     examples = {t.name: _example(t.shape, t.dtype, t.minimum) for t in manifest.inputs if t.role == "condition"}

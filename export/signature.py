@@ -19,6 +19,7 @@ from samplegraph.runtime.manifest import RESERVED, Tensor
 BATCH_AXIS = "batch"
 #: Names that no condition can have: other graph inputs and outputs, the denoiser's arguments, a call's keywords.
 TAKEN = ("noise", "step_noise", "init_sample", "mask", "sample", "timestep", SCALE, *RESERVED)
+_OUTPUT = {"invert": "the noise, unit normal as far as the model knows the sample"}
 #: Rows used where the batch axis is symbolic and an example is needed.
 EXAMPLE_BATCH = 2
 
@@ -101,12 +102,14 @@ def signature(
     uniform = sampler.scheduler.noise_kind == "uniform"
     span: dict[str, float | None] = {"minimum": 0.0, "maximum": 1.0} if uniform else {}
     text = "uniform in [0, 1): the first step's draw" if uniform else "unit normal; scaled in the graph"
-    inputs = [Tensor("noise", "float32", (axis, *noise_shape), "noise", text, **span)]
+    inputs = []
+    if sampler.task.draws:
+        inputs.append(Tensor("noise", "float32", (axis, *noise_shape), "noise", text, **span))
     slices = sampler.profile.noise_slices
     if slices:
         text = f"{'uniform in [0, 1)' if uniform else 'unit normal'}, one slice per draw in step order"
         inputs.append(Tensor("step_noise", "float32", (slices, axis, *noise_shape), "step_noise", text, **span))
-    for own in sampler.scheduler.inputs:
+    for own in sampler.inputs:
         size, span = (axis, *own.shape(shape[1:])), {"minimum": own.minimum, "maximum": own.maximum}
         inputs.append(Tensor(own.name, "float32", size, own.name, own.description, **span))
     inputs += [_condition(n, n, "condition", examples[n], sampler.spec.condition(n), axis) for n in names]
@@ -117,7 +120,8 @@ def signature(
         else:
             twin = name.removeprefix(NEGATIVE)
             inputs.append(_condition(name, twin, "negative", examples[twin], sampler.spec.condition(twin), axis))
-    output = Tensor("sample", sampler.scheduler.sample_dtype, (axis, *shape[1:]), "sample", "the sample")
+    text = _OUTPUT.get(sampler.task.kind, "the sample")
+    output = Tensor("sample", sampler.scheduler.sample_dtype, (axis, *shape[1:]), "sample", text)
     return Signature(rows, shape[1:], examples, guided, tuple(inputs), output)
 
 

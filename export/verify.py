@@ -14,6 +14,7 @@ from samplegraph.export.examples import example_inputs, run_eager, run_eager_ste
 from samplegraph.export.probe import run_graph_steps
 from samplegraph.export.signature import Signature
 from samplegraph.models import Sampler
+from samplegraph.models.task import INIT, NOISE
 from samplegraph.runtime.manifest import OptimizedFor
 
 #: Largest allowed ``max |graph - eager| / max |eager|`` at the end, in float32.
@@ -120,14 +121,14 @@ def _excuse(sampler: Sampler, inputs: dict[str, torch.Tensor], expected: np.ndar
         lambda _module, _inputs, output: output * by if isinstance(output, torch.Tensor) else output
     )
     try:
-        moved = run_eager(sampler, {**inputs, "noise": inputs["noise"] * by})
+        moved = run_eager(sampler, {k: v * by if k in (NOISE, INIT) else v for k, v in inputs.items()})
     finally:
         hook.remove()
     change = float(np.abs(moved - expected).max() / max(float(np.abs(expected).max()), 1e-30))
     if not change > error / 4:
         return ""
     return (
-        f" (the eager sampler is ill-conditioned: it changes by {change:.1e} when its noise and the model's outputs "
+        f" (the eager sampler is ill-conditioned: it changes by {change:.1e} when its inputs and the model's outputs "
         "change by 2e-7; few steps from a large sigma do that, and clip_sample with an untrained model; take more "
         "steps, --set clip_sample=false, or --no-verify)"
     )

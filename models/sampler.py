@@ -12,13 +12,19 @@ from torch import nn
 from samplegraph.models.denoiser import Denoiser
 from samplegraph.models.guidance import INPUT, NEGATIVE, SCALE, Guidance
 from samplegraph.models.interval import Interval
+from samplegraph.models.own_inputs import check_ranges, own_inputs
 from samplegraph.models.spec import ModelSpec, spec_of
+from samplegraph.models.task import MASK, task_of
 from samplegraph.schedulers import OptionError, Profile, Scheduler
 from samplegraph.schedulers.errors import suggest
 
 
 class Sampler(nn.Module):
     """``forward(noise, step_noise, **conditions) -> sample``.
+
+    With ``strength`` or ``begin`` it takes ``init_sample``, a clean sample, adds the noise of a later step to it and
+    runs from there (image to image); with ``inpaint`` also ``mask``, and keeps the sample where that is 0. Over a
+    scheduler that inverts it takes ``init_sample`` in place of noise and returns its noise.
 
     Args:
         model: any module called ``model(sample, timestep, **conditions)``; its attribute ``spec`` (``ModelSpec``)
@@ -31,6 +37,9 @@ class Sampler(nn.Module):
         guidance_rescale: phi in [0, 1] of arXiv:2305.08891, section 3.4.
         guided: conditions that differ between the guided branches; all where None.
         spec: a declaration that stands in for the model's own.
+        strength: share of the steps that are taken, in (0, 1]: ``int(N * strength)`` of N, the last ones.
+        begin: the first step, 0 to N - 1, in place of ``strength``.
+        inpaint: put the known part back after every step; at strength 1 the run starts from noise alone.
 
     Raises:
         OptionError: the parts contradict each other.
@@ -46,11 +55,16 @@ class Sampler(nn.Module):
         guidance_rescale: float = 0.0,
         guided: Sequence[str] | None = None,
         spec: ModelSpec | None = None,
+        strength: float | None = None,
+        begin: int | None = None,
+        inpaint: bool = False,
     ) -> None:
         super().__init__()
         self.spec = spec or spec_of(model)
+        self.task, scheduler = task_of(scheduler, strength, begin, inpaint)
         self.scheduler = scheduler
-        for own in scheduler.inputs:
+        self.inputs = (*self.task.inputs, *scheduler.inputs)
+        for own in self.inputs:
             if self.spec.condition(own.name):
                 raise OptionError(f"the model and {scheduler.name} both take {own.name!r}; rename the model's")
         interval = Interval.parse(guidance_interval) if isinstance(guidance_interval, str) else guidance_interval
@@ -78,6 +92,7 @@ class Sampler(nn.Module):
             guided=own.guided,
             spec=self.spec,
         )
+        other.task, other.inputs = self.task, self.inputs
         other.denoiser.dtype = self.denoiser.dtype
         return other
 
@@ -108,7 +123,7 @@ class Sampler(nn.Module):
         Raises:
             OptionError: a condition the model does not take, or one it needs and is not given.
         """
-        own = [each.name for each in self.scheduler.inputs]
+        own = [each.name for each in self.inputs]
         names = [name for name in given if name not in (SCALE, *own) and not name.startswith(NEGATIVE)]
         takes, needs = _conditions_of(self.model, self.spec)
         for name in names:
@@ -123,32 +138,33 @@ class Sampler(nn.Module):
         return names
 
     def forward(
-        self, noise: torch.Tensor, step_noise: torch.Tensor | None = None, **conditions: torch.Tensor
+        self, noise: torch.Tensor | None = None, step_noise: torch.Tensor | None = None, **conditions: torch.Tensor
     ) -> torch.Tensor:
         """Map unit noise to a sample.
 
         Args:
-            noise: (B, ...), unit normal.
+            noise: (B, ...), unit normal; None where the sampler inverts.
             step_noise: (K, B, ...), unit normal, where the scheduler draws K > 0 slices.
             conditions: the model's conditions, one row per sample, ``negative_<name>`` for guided ones without a
-                null value, ``guidance_scale`` () where it is an input (else the model's default), and the
-                scheduler's own inputs, such as ``mask``.
+                null value, ``guidance_scale`` () where it is an input (else the model's default), and the task's
+                and the scheduler's own inputs: ``init_sample`` (B, ...), ``mask`` (B, 1, ...) in [0, 1].
 
         Returns:
             The sample, (B, ...).
 
         Raises:
-            OptionError: a condition or the step noise is missing, or one is not known.
+            OptionError: an input is missing, is not known, or has a shape or values that are not allowed.
         """
+        check_ranges(self.inputs, conditions)
         return deque(self.samples(noise, step_noise, **conditions), maxlen=1).pop()
 
     def samples(
-        self, noise: torch.Tensor, step_noise: torch.Tensor | None = None, **conditions: torch.Tensor
+        self, noise: torch.Tensor | None = None, step_noise: torch.Tensor | None = None, **conditions: torch.Tensor
     ) -> Iterator[torch.Tensor]:
-        """The sample after each step of ``forward``, the last of which is its result."""
+        """The sample after each step of ``forward``, the last of which is its result; looks at no values."""
         names = self.model_conditions(conditions)
-        inputs = self._own_inputs(conditions, noise)
-        conditions = {k: v for k, v in conditions.items() if k not in inputs}
+        given = own_inputs(self.inputs, self.scheduler.name, conditions, noise, self.task.draws)
+        conditions = {k: v for k, v in conditions.items() if k not in given}
         guided = self.guided(names)
         self._check(conditions, names, step_noise)
         if guided and self.guidance.scale == INPUT and SCALE not in conditions:
@@ -162,17 +178,15 @@ class Sampler(nn.Module):
             drawn += 1
             return step_noise[drawn - 1]
 
-        first, draw = self.scheduler.start(noise, next_slice)
-        yield from self.scheduler.samples(first, denoise, draw, inputs)
+        first, draw = self.task.first_sample(self.scheduler, given, next_slice)
+        yield from self.scheduler.samples(first, denoise, draw, given, lambda i, x: self.after_step(i, x, given))
 
-    def _own_inputs(self, given: Mapping[str, torch.Tensor], noise: torch.Tensor) -> dict[str, torch.Tensor]:
-        for own in self.scheduler.inputs:
-            if own.name not in given:
-                raise OptionError(f"{own.name} is missing; {self.scheduler.name} takes it: {own.description}")
-            shape, shown = given[own.name].shape, (noise.shape[0], *own.shape(tuple(noise.shape[1:])))
-            if len(shape) != noise.ndim or any(n not in (1, m) for n, m in zip(shape, noise.shape, strict=True)):
-                raise OptionError(f"{own.name} has shape {tuple(shape)}; for these samples give {shown}")
-        return {own.name: given[own.name] for own in self.scheduler.inputs}
+    def after_step(self, i: int, x: torch.Tensor, given: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        """The sample at step ``i + 1``: inpainting puts what is kept back."""
+        if self.task.kind != "inpaint":
+            return x
+        mask = given[MASK]
+        return mask * x + (1 - mask) * self.task.kept(self.scheduler, given, i)
 
     def _check(self, given: Mapping[str, object], names: list[str], step_noise: torch.Tensor | None) -> None:
         allowed = self.condition_inputs(names)

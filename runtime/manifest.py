@@ -19,7 +19,9 @@ METADATA_KEY = "samplegraph.manifest"
 #: Keywords of a runtime's call, which no condition can be called.
 RESERVED = ("seed", "samples", "rng", "progress")
 DTYPES = ("float32", "float16", "bfloat16", "float64", "int64", "int32", "bool")
-ROLES = ("noise", "step_noise", "condition", "negative", "guidance_scale", "sample", "image", "mask")
+ROLES = ("noise", "step_noise", "condition", "negative", "guidance_scale", "sample", "image", "mask", "init_sample")
+#: What a sampler is for: ``init_sample`` is given for all but the first.
+TASKS = ("generate", "image_to_image", "inpaint", "invert")
 
 
 @dataclass(frozen=True)
@@ -55,13 +57,17 @@ class Model:
 
 @dataclass(frozen=True)
 class SchedulerInfo:
-    """The scheduler with all its options, N steps, its order and number of denoiser evaluations."""
+    """The scheduler with all its options, N steps, its order and number of denoiser evaluations.
+
+    Steps ``begin`` to N - 1 are taken: all, unless the sampler starts from an image.
+    """
 
     name: str
     config: Mapping[str, Any]
     steps: int
     nfe: int
     order: int
+    begin: int = 0
 
 
 @dataclass(frozen=True)
@@ -79,8 +85,8 @@ class Evaluation:
 class Tables:
     """The exact grid (N or more points plus the final one) and a digest of the sampler's coefficients.
 
-    ``coefficients`` has one entry per step where the sampler is affine: the next sample as a linear combination of
-    ``x``, ``state_j``, the network's outputs ``output_j``, clipped predictions ``clean_j`` and draws ``noise_j``.
+    ``coefficients`` has one entry per step taken where the sampler is affine: the next sample as a linear combination
+    of ``x``, ``state_j``, the network's outputs ``output_j``, clipped predictions ``clean_j`` and draws ``noise_j``.
     ``visited`` names the value of the graph that holds the sample after each step.
     """
 
@@ -166,7 +172,7 @@ class BindingCost:
 
 @dataclass(frozen=True)
 class Manifest:
-    """All of it. ``layout`` is ``unrolled``; ``versions`` names the tools that wrote the file.
+    """All of it. ``layout`` is ``unrolled``, ``task`` one of ``TASKS``; ``versions`` names the tools that wrote it.
 
     ``bindings`` says what one denoiser evaluation consists of, by what it depends on; ``specialised`` counts the
     denoiser's nodes by what became of them: folded, hoisted, batched over steps, in front per site, per site.
@@ -190,6 +196,7 @@ class Manifest:
     optimized_for: OptimizedFor | None = None
     precision: str = "fp32"
     keep_fp32: tuple[str, ...] = ()
+    task: str = "generate"
     format: str = FORMAT
     format_version: int = FORMAT_VERSION
 
@@ -304,10 +311,15 @@ def _parse(data: dict[str, Any]) -> Manifest:
         optimized_for=_build(OptimizedFor, data["optimized_for"]) if data.get("optimized_for") else None,
         precision=str(data.get("precision", "fp32")),
         keep_fp32=tuple(str(pattern) for pattern in data.get("keep_fp32", [])),
+        task=str(data.get("task", "generate")),
         format_version=data["format_version"],
     )
-    if not manifest.outputs or manifest.input("noise") is None:
-        raise ValueError("it names no noise input or no output")
+    if not manifest.outputs or (manifest.input("noise") is None and manifest.input("init_sample") is None):
+        raise ValueError("it names no noise input and no init_sample, or no output")
+    if manifest.input("noise") is None and manifest.input("step_noise") is not None:
+        raise ValueError("it has step_noise but no noise")
+    if manifest.task not in TASKS:
+        raise ValueError(f"task is {manifest.task!r}")
     _whole("noise.slices", manifest.noise.slices, 0)
     if manifest.noise.kind not in ("normal", "uniform"):
         raise ValueError(f"noise.kind is {manifest.noise.kind!r}")
@@ -315,6 +327,7 @@ def _parse(data: dict[str, Any]) -> Manifest:
     _whole("scheduler.nfe", manifest.scheduler.nfe, 0)
     if manifest.optimized_for is not None:
         _whole("optimized_for.channel_block", manifest.optimized_for.channel_block, 0)
+    _whole("scheduler.begin", manifest.scheduler.begin, 0)
     return manifest
 
 

@@ -58,6 +58,11 @@ def _tensor(manifest: Manifest, name: str) -> Tensor:
 
 
 def _check_source(manifest: Manifest, source: Randomness) -> None:
+    if manifest.input("noise") is None:
+        given = {"seed": source.seed, "noise": source.noise, "step_noise": source.step_noise}
+        if (name := next((k for k, v in given.items() if v is not None), None)) is not None:
+            raise InputError(f"{name} is given, but {manifest.name} draws no noise; leave it out")
+        return
     own = source.noise is not None or source.step_noise is not None
     if source.seed is not None and own:
         name = "noise" if source.noise is not None else "step_noise"
@@ -126,9 +131,10 @@ def _rows(name: str, count: int) -> str:
 
 
 def _draw(manifest: Manifest, source: Randomness, samples: int) -> dict[str, Array]:
-    assert source.seed is not None
     tensor = manifest.input("noise")
-    assert tensor is not None
+    if tensor is None:
+        return {}
+    assert source.seed is not None
     slices = manifest.noise.slices
     try:
         noise, step_noise = draw(

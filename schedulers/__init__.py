@@ -10,6 +10,7 @@ from samplegraph.schedulers.plan import NotAffineError, Plan, plan
 from samplegraph.schedulers.prediction import Prediction, PredictionOptions
 from samplegraph.schedulers.profile import Profile
 from samplegraph.schedulers.registry import compatibles, create, names, option_defaults, scheduler_class
+from samplegraph.schedulers.starting import first_step, starting_at
 
 __all__ = [
     "Affine",
@@ -24,10 +25,12 @@ __all__ = [
     "Scheduler",
     "compatibles",
     "create",
+    "first_step",
     "from_config",
     "names",
     "option_defaults",
     "plan",
     "save_config",
     "scheduler_class",
+    "starting_at",
 ]

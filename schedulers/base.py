@@ -68,6 +68,7 @@ class Scheduler(nn.Module):
     model whose output has twice the channels, and ``classes`` of them is the number of tokens, the mask included,
     where samples are tokens. ``apart`` says that steps read the unconditional prediction beside the guided one, so
     that every evaluation has to be guided. ``inputs`` are handed to ``begin``, which puts them into the state.
+    ``no_start`` says why no run can start from an image with noise added; ``inverts`` that it leads to the noise.
     """
 
     inputs: ClassVar[tuple[Input, ...]] = ()
@@ -85,6 +86,8 @@ class Scheduler(nn.Module):
     diffusers_values: ClassVar[Mapping[str, tuple[object, ...]]] = {}
     diffusers_aliases: ClassVar[Mapping[str, Mapping[str, str]]] = {}
     paper: ClassVar[str] = ""
+    no_start: ClassVar[str] = ""
+    inverts: ClassVar[bool] = False
 
     name: str = ""
     config: Mapping[str, Any]
@@ -107,6 +110,15 @@ class Scheduler(nn.Module):
     def steps(self) -> int:
         """Number of scheduler steps."""
         return self.grid.steps
+
+    @property
+    def indices(self) -> range:
+        """The steps that a run takes: all N, or those from where it begins."""
+        return range(self.grid.begin, self.steps)
+
+    def taken(self, i: int) -> int:
+        """Steps that a run has taken before step ``i``: what a solver can know of the past."""
+        return i - self.grid.begin
 
     @property
     def init_noise_sigma(self) -> float:
@@ -171,12 +183,18 @@ class Scheduler(nn.Module):
         return deque(self.samples(x, denoise, noise, inputs), maxlen=1).pop()
 
     def samples(
-        self, x: X, denoise: Denoise[X], noise: Noise[X], inputs: Mapping[str, X] | None = None
+        self,
+        x: X,
+        denoise: Denoise[X],
+        noise: Noise[X],
+        inputs: Mapping[str, X] | None = None,
+        after: Callable[[int, X], X] = lambda i, x: x,
     ) -> Iterator[X]:
-        """The sample after each step of ``forward``."""
+        """The sample after each step of ``forward``, as ``after(i, x)`` passes it on to the next one."""
         state = self.begin(x, inputs or {})
-        for i in range(self.steps):
+        for i in self.indices:
             x, state = self.step(i, x, state, denoise, noise)
+            x = after(i, x)
             yield x
 
     def profile(self) -> Profile:

@@ -19,6 +19,8 @@ class DDIMInverse(Scheduler):
     arrives; the first starts at abar = 1 with ``set_alpha_to_one``, else at that of timestep 0.
     """
 
+    inverts = True
+    no_start = "it runs from the image to its noise, all the way; leave it out, and sample with ddim from there"
     diffusers_class = "DDIMInverseScheduler"
     diffusers_values = {"beta_schedule": COMMON_BETAS}
     paper = "arXiv:2010.02502"

@@ -55,7 +55,7 @@ class DEIS(Scheduler):
     def step(self, i: int, x: X, state: State[X], denoise: Denoise[X], noise: Noise[X]) -> tuple[X, State[X]]:
         alpha, sigma, alpha_next, _ = self.pair(i)
         eps = (x - alpha * denoise(x, i).x0) / sigma
-        history, order = (eps, *state), min(self.solver_order, i + 1, self.final_orders.get(i, 3))
+        history, order = (eps, *state), min(self.solver_order, self.taken(i) + 1, self.final_orders.get(i, 3))
         if order == 1:
             x = self.first.keep[i] * x + self.first.first[i] * eps
         else:

@@ -81,7 +81,7 @@ class DPMMultistep(Scheduler):
                 f"algorithm_type={algorithm_type!r} cannot end at sigma = 0, where lambda is infinite; set "
                 "final_sigmas_type='sigma_min' or choose algorithm_type='dpmsolver++'"
             )
-        if algorithm_type == "sde-dpmsolver" and any(self.order_at(i) == 3 for i in range(self.steps)):
+        if algorithm_type == "sde-dpmsolver" and any(self.order_at(i) == 3 for i in self.indices):
             raise OptionError("solver_order=3 is not defined for algorithm_type='sde-dpmsolver'; give 1 or 2")
         self.weights = exponential_weights(
             grid, on_x0=self.on_x0, stochastic=self.stochastic, corrected=corrected
@@ -89,7 +89,7 @@ class DPMMultistep(Scheduler):
 
     def order_at(self, i: int) -> int:
         """Order of step ``i``: limited by the history, and at the end by the ``..._final`` options."""
-        return min(self.solver_order, i + 1, self.final_orders.get(i, 3))
+        return min(self.solver_order, self.taken(i) + 1, self.final_orders.get(i, 3))
 
     def init(self, x: X) -> State[X]:
         """The ``solver_order - 1`` latest outputs, newest first."""

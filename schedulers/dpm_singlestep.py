@@ -75,6 +75,7 @@ class DPMSinglestep(Scheduler):
         self.orders = group_orders(self.steps, solver_order, shorter)
         if at_zero:
             self.orders[-1] = 1
+        self.orders = [min(order, max(self.taken(i), 0) + 1) for i, order in enumerate(self.orders)]
         starts = [i + 1 - order for i, order in enumerate(self.orders)]
         self.weights = exponential_weights(
             grid, on_x0=self.on_x0, stochastic=self.stochastic, starts=starts, corrected=corrected

@@ -35,7 +35,7 @@ class Grid:
     ``input_scale = 1 / sqrt(sigma^2 + 1)`` makes of it what a variance-preserving model is shown.
     ``input_shift`` is added to the scaled sample. ``schedule`` is None where the grid follows no discrete noise
     schedule: a model that declares one is then asked at the same noise-to-signal ratio. ``own`` holds further
-    tables that one scheduler alone needs.
+    tables that one scheduler alone needs. A run takes the steps from ``begin`` on: all, unless it starts from an image.
 
     Raises:
         OptionError: a table is not finite or has the wrong length.
@@ -56,6 +56,7 @@ class Grid:
     own: Mapping[str, npt.NDArray[np.floating[Any]]] = field(default_factory=dict)
     init_noise_sigma: float = 1.0
     dtype: torch.dtype = torch.float64
+    begin: int = 0
 
     def __post_init__(self) -> None:
         if self.alpha_next is None:

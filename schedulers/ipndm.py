@@ -67,6 +67,6 @@ class IPNDM(Scheduler):
             return sigma_next * x, (x, *state[:2])
         p = denoise(x, i)
         history = (p.eps, *state)
-        eps = equal_steps(history[: i + 1])
+        eps = equal_steps(history[: self.taken(i) + 1])
         x0 = p.x0 if i == 0 else (x - sigma * eps) / max(alpha, 1e-8)
         return alpha_next * x0 + sigma_next * eps, history[:3]

@@ -32,7 +32,8 @@ def lms_weights(grid: Grid, order: int) -> list[list[float]]:
     sigma = grid.tensor("sigma")
     rows = []
     for i in range(grid.steps):
-        nodes, t0, t1 = sigma[max(i + 1 - order, 0) : i + 1].flip(0), float(sigma[i]), float(sigma[i + 1])
+        oldest, t0, t1 = max(i + 1 - order, min(grid.begin, i)), float(sigma[i]), float(sigma[i + 1])
+        nodes = sigma[oldest : i + 1].flip(0)
         if sigma.dtype == torch.float64:
             rows.append(adams_bashforth(nodes.tolist(), t0, t1))
         else:

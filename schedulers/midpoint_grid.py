@@ -40,4 +40,5 @@ def with_points(base: Grid, middles: torch.Tensor, timesteps: Array) -> Grid:
         input_scale=np.concatenate([base.input_scale, 1.0 / widened(norm(middles))]),
         init_noise_sigma=base.init_noise_sigma,
         dtype=base.dtype,
+        begin=base.begin,
     )

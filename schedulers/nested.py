@@ -22,6 +22,7 @@ def nested_scheduler(option: str, asked: str | Mapping[str, Any], outer: Schedul
     """
     from samplegraph.schedulers.config import from_config
     from samplegraph.schedulers.registry import create
+    from samplegraph.schedulers.starting import starting_at
 
     shown = f"{option}={asked!r}"
     inner = create(asked, outer.steps) if isinstance(asked, str) else from_config(asked, outer.steps)
@@ -32,6 +33,7 @@ def nested_scheduler(option: str, asked: str | Mapping[str, Any], outer: Schedul
             raise OptionError(
                 f"{shown}: {who} clips, so the step is not affine; set clip_sample and thresholding to false"
             )
+    inner = starting_at(inner, outer.grid.begin)
     profile = inner.profile()
     if inner.grid.family != outer.grid.family:
         raise OptionError(
@@ -39,7 +41,7 @@ def nested_scheduler(option: str, asked: str | Mapping[str, Any], outer: Schedul
         )
     if profile.noise_slices:
         raise OptionError(f"{shown}: {inner.name} draws noise, in diffusers from the global generator; choose another")
-    if any(points != (i,) for i, points in enumerate(profile.evaluations)):
+    if any(profile.evaluations[i] != (i,) for i in inner.indices):
         raise OptionError(
             f"{shown}: {inner.name} takes more than one evaluation per step; choose a multistep scheduler"
         )

@@ -63,6 +63,7 @@ class GridOptions:
     """Everything that can be asked of a grid; a scheduler names in ``grid_defaults`` the options it takes.
 
     ``exact_tables`` computes in float64 throughout instead of following diffusers' float32 operations.
+    ``begin`` is the first step that a run takes; few grids depend on it.
 
     Raises:
         OptionError: a value is unknown, out of range, or excludes another.
@@ -87,6 +88,7 @@ class GridOptions:
     skip_prk_steps: bool = False
     prediction_type: str | None = None
     exact_tables: bool = False
+    begin: int = 0
 
     def __post_init__(self) -> None:
         one_of("timestep_spacing", self.timestep_spacing, SPACINGS)

@@ -51,11 +51,11 @@ class PlanStep:
 
 @dataclass(frozen=True)
 class Plan:
-    """Steps as rows over ``basis``: ``x``, ``state_0``.., ``output_0``.. (the network's output in each evaluation of
-    the step, guided), ``clean_0``.. (where x0 is clipped to +-``clip``), ``uncond_0``.. (that of the unconditional
-    branch, where the scheduler reads it ``apart``), ``noise_0``.. (the step's draws).
+    """The steps taken, as rows over ``basis``: ``x``, ``state_0``.., ``output_0``.. (the network's output in each
+    evaluation of the step, guided), ``clean_0``.. (where x0 is clipped to +-``clip``), ``uncond_0``.. (that of the
+    unconditional branch, where the scheduler reads it ``apart``), ``noise_0``.. (the step's draws).
 
-    The first sample is ``init_noise_sigma`` times unit noise, the first state all zeros.
+    The first sample is ``init_noise_sigma`` times unit noise where the run begins at step 0, the first state all zeros.
     """
 
     basis: tuple[str, ...]
@@ -85,7 +85,7 @@ def plan(scheduler: Scheduler, prediction_type: str | None = None) -> Plan:
     if scheduler.prediction.thresholding:
         raise NotAffineError(f"{scheduler.name} with thresholding is not affine; trace it instead")
     try:
-        steps = [_read_step(scheduler, kind, i) for i in range(scheduler.steps)]
+        steps = [_read_step(scheduler, kind, i) for i in scheduler.indices]
     except (TypeError, ZeroDivisionError, OverflowError) as error:
         raise NotAffineError(f"{scheduler.name} is not affine: {error}; trace it instead") from error
     clip = scheduler.prediction.clip_sample_range if scheduler.prediction.clip_sample else None

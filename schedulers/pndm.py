@@ -47,17 +47,17 @@ class PNDM(Scheduler):
 
     def step(self, i: int, x: X, state: State[X], denoise: Denoise[X], noise: Noise[X]) -> tuple[X, State[X]]:
         m = self.output(denoise, x, i)
-        if self.grid.points > self.steps and i < 3:
-            middle = self.steps + i
+        if self.grid.points > self.steps and (taken := self.taken(i)) < 3:
+            middle = self.steps + taken
             m1 = self.output(denoise, self.move(i, 0, x, m), middle)
             m2 = self.output(denoise, self.move(i, 1, x, m1), middle)
             m3 = self.output(denoise, self.move(i, 2, x, m2), i + 1)
             slope = (1 / 6) * m + (1 / 3) * m1 + (1 / 3) * m2 + (1 / 6) * m3
             return self.move(i, 2, x, slope), (m, *state[:2])
-        if self.grid.points == self.steps and i == 0 and self.steps > 1:
+        if self.grid.points == self.steps and self.taken(i) == 0 and i + 1 < self.steps:
             ahead = self.output(denoise, self.move(i, 0, x, m), i + 1)
             return self.move(i, 2, x, (ahead + m) / 2.0), (m, *state[:2])
-        return self.move(i, 2, x, equal_steps((m, *state)[: i + 1])), (m, *state[:2])
+        return self.move(i, 2, x, equal_steps((m, *state)[: self.taken(i) + 1])), (m, *state[:2])
 
     def output(self, denoise: Denoise[X], x: X, point: int) -> X:
         """What is extrapolated: eps, or the v that a model of this prediction type gave."""

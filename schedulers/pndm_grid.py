@@ -16,7 +16,7 @@ WARM_UP = 3
 
 
 def pndm_grid(steps: int, options: GridOptions) -> Grid:
-    """The N visited timesteps, then, for the Runge-Kutta warm-up, the three in the middle of the first steps.
+    """The N visited timesteps, then, for the Runge-Kutta warm-up, the three in the middle of the first steps taken.
 
     ``own`` holds abar where each of up to three transfers of a step starts and ends, (N, 3): two trial ones and, last,
     the step's own. A step leads to ``t - T // N``, in the warm-up to the next visited timestep.
@@ -24,19 +24,23 @@ def pndm_grid(steps: int, options: GridOptions) -> Grid:
     Raises:
         OptionError: fewer than 4 steps with the Runge-Kutta warm-up.
     """
+    first = options.begin
+    warm = slice(first, first + WARM_UP)
     t = visited(steps, options)
     stride = options.schedule.num_train_timesteps // steps
     start, end = np.repeat(t[:, None], 3, axis=1), np.repeat(t[:, None] - stride, 3, axis=1)
     middle = np.empty(0)
     if not options.skip_prk_steps:
-        if steps <= WARM_UP:
+        if steps - first <= WARM_UP:
+            asked = f"begin={first} leaves {steps - first} of {steps} steps, which" if first else f"steps={steps}"
             raise OptionError(
-                f"steps={steps} is too few for the Runge-Kutta warm-up of pndm; give at least 4 or skip_prk_steps=True"
+                f"{asked} is too few for the Runge-Kutta warm-up of pndm; leave at least 4 or give skip_prk_steps=True"
             )
-        middle = t[1 : WARM_UP + 1] + stride // 2
-        end[:WARM_UP] = np.stack([t[:WARM_UP] - stride // 2, middle, t[1 : WARM_UP + 1]], axis=1)
-    elif steps > 1:
-        start[0, 2], end[0, 2] = t[1] + stride, t[1]
+        after = t[first + 1 : first + 1 + WARM_UP]
+        middle = after + stride // 2
+        end[warm] = np.stack([t[warm] - stride // 2, middle, after], axis=1)
+    elif steps - first > 1:
+        start[first, 2], end[first, 2] = t[first + 1] + stride, t[first + 1]
 
     def level(at: Array) -> torch.Tensor:
         return levels(options, at, alpha_to_one=options.set_alpha_to_one)

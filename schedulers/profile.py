@@ -20,7 +20,10 @@ MAX_NFE = 10_000
 
 @dataclass(frozen=True)
 class Profile:
-    """What one run of a sampler asks for, step by step: the points at which it calls ``denoise``, and its draws."""
+    """What one run of a sampler asks for, step by step: the points at which it calls ``denoise``, and its draws.
+
+    Steps before the one at which the run begins ask for nothing.
+    """
 
     evaluations: tuple[tuple[int, ...], ...]
     draws: tuple[int, ...]
@@ -48,7 +51,7 @@ def profiled(scheduler: Scheduler) -> Profile:
         OptionError: the run gives NaN or infinity, or takes more than ``MAX_NFE`` evaluations.
     """
     points: list[int] = []
-    per_step: list[tuple[int, ...]] = []
+    per_step: list[tuple[int, ...]] = [()] * scheduler.grid.begin
     draws = [0] * scheduler.steps
     calls = count()
 
@@ -67,7 +70,7 @@ def profiled(scheduler: Scheduler) -> Profile:
 
     x = torch.ones((1, 1, 1, 1), dtype=torch.float64)
     value, state = x, scheduler.begin(x, {own.name: x for own in scheduler.inputs})
-    for i in range(scheduler.steps):
+    for i in scheduler.indices:
         try:
             value, state = scheduler.step(i, value, state, denoise, noise)
         except OptionError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
+from dataclasses import replace
 from importlib import import_module
 from typing import Any
 
@@ -100,6 +101,11 @@ def create(name: str, steps: int | None = None, **options: Any) -> Scheduler:
         OptionError: unknown name or option, a value that is not allowed, options that exclude each other, or
             tables that would give NaN.
     """
+    return build(name, steps, options)
+
+
+def build(name: str, steps: int | None, options: Mapping[str, Any], begin: int = 0) -> Scheduler:
+    """``create`` for a run that begins at step ``begin`` of N (see ``starting_at``)."""
     cls = scheduler_class(name)
     defaults = option_defaults(name)
     given = _fold_respacing(name, options, defaults)
@@ -114,13 +120,13 @@ def create(name: str, steps: int | None = None, **options: Any) -> Scheduler:
         if config.get(key) is not None:
             config[key] = tuple(numbers(key, config[key]).tolist())
     count = step_count(steps, config.get("timesteps"), config.get("sigmas"))
-    grid_options = GridOptions.of({k: config[k] for k in cls.grid_defaults})
+    grid_options = GridOptions.of({k: config[k] for k in cls.grid_defaults} | {"begin": begin})
     last = grid_options.schedule.num_train_timesteps
     if count > last and grid_options.sigmas is None and "num_train_timesteps" in defaults:
         raise OptionError(f"steps={count} is more than num_train_timesteps={last}; give at most {last}")
     if count > MAX_STEPS:
         raise OptionError(f"steps={count} is not allowed; give at most {MAX_STEPS}")
-    grid = cls.build_grid(count, grid_options)
+    grid = replace(cls.build_grid(count, grid_options), begin=begin)
     prediction = PredictionOptions(**{k: config[k] for k in cls.prediction_defaults})
     scheduler = cls(grid, prediction, **{k: config[k] for k in own_defaults(cls)})
     scheduler.name = name

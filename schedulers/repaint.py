@@ -34,6 +34,7 @@ class RePaint(Scheduler):
         single_draw: take each step back with one draw of the same law, in place of one per training timestep.
     """
 
+    no_start = "it takes an image and a mask of its own and begins with noise; leave it out, or choose ddim"
     diffusers_class = "RePaintScheduler"
     diffusers_values = {"beta_schedule": (*COMMON_BETAS, "sigmoid")}
     paper = "arXiv:2201.09865"

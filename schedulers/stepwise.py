@@ -37,6 +37,8 @@ class Stepwise:
     def __init__(self, scheduler: Scheduler, prediction_type: str | None = None) -> None:
         profile = scheduler.profile()
         name = scheduler.name
+        if scheduler.inverts or scheduler.grid.begin:
+            raise OptionError(f"{name} starts from a clean sample; stepwise use starts from noise: use a Sampler")
         if any(len(points) != 1 for points in profile.evaluations):
             raise OptionError(
                 f"{name} takes {profile.nfe} predictions in {scheduler.steps} steps; stepwise use needs one each"

@@ -63,7 +63,7 @@ class UniPC(Scheduler):
         self.order = solver_order + (not self.uncorrected.issuperset(range(self.steps - 1)))
         descending = flag("lower_order_final", lower_order_final)
         left = [self.steps - i if descending else solver_order for i in range(self.steps)]
-        orders = [min(solver_order, i + 1, n) for i, n in enumerate(left)]
+        orders = [min(solver_order, max(self.taken(i), 0) + 1, n) for i, n in enumerate(left)]
         self.solver_p = nested_scheduler("solver_p", solver_p, self) if solver_p is not None else None
         if self.solver_p is None:
             self._check_end(orders[-1], solver_type)
@@ -92,7 +92,7 @@ class UniPC(Scheduler):
     def step(self, i: int, x: X, state: State[X], denoise: Denoise[X], noise: Noise[X]) -> tuple[X, State[X]]:
         p, (before, *outputs) = denoise(x, i), state[: self.solver_order + 1]
         seen, m = x, p.x0 if self.predict_x0 else p.eps
-        if i > 0 and i - 1 not in self.uncorrected:
+        if self.taken(i) > 0 and i - 1 not in self.uncorrected:
             w = self.weights[i - 1]
             terms = _terms(w, w.corrector, outputs)
             x = _advance(w, before, outputs[0], [*terms, w.corrector[-1] * (m - outputs[0])])

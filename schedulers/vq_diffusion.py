@@ -36,6 +36,7 @@ class VQDiffusion(Scheduler):
     default_prediction_type = "log_probs"
     noise_kind = "uniform"
     sample_dtype = "int64"
+    no_start = "samples are tokens, to which no noise can be added; leave it out"
     diffusers_class = "VQDiffusionScheduler"
     paper = "arXiv:2111.14822"
     grid_defaults = {"num_train_timesteps": 100}

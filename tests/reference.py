@@ -59,8 +59,9 @@ def our_run(scheduler: Scheduler, *, seed: int = 0) -> torch.Tensor:
     generator = torch.Generator().manual_seed(seed)
     noise = torch.randn(SHAPE, generator=generator)
     slices = [torch.randn(SHAPE, generator=generator) for _ in range(sampler.profile.noise_slices)]
+    start = {"init_sample": noise} if scheduler.inverts else {"noise": noise}
     with torch.no_grad():
-        sample: torch.Tensor = sampler(noise, torch.stack(slices) if slices else None)
+        sample: torch.Tensor = sampler(step_noise=torch.stack(slices) if slices else None, **start)
     return sample
 
 

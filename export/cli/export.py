@@ -59,6 +59,16 @@ def export(
         float,
         typer.Option(help="Guidance rescaling, phi from 0 to 1 (arXiv:2305.08891).", metavar="PHI"),
     ] = 0.0,
+    strength: Annotated[
+        float | None,
+        typer.Option(help="Image to image: the share of the steps to take from init_sample, above 0 up to 1."),
+    ] = None,
+    begin: Annotated[
+        int | None, typer.Option(help="Image to image: the first step to take, from 0.", metavar="K")
+    ] = None,
+    inpaint: Annotated[
+        bool, typer.Option("--inpaint", help="Keep init_sample where mask is 0, draw anew where it is 1.")
+    ] = False,
     batch: Annotated[str, typer.Option(help="Samples per call, or 'dynamic'.")] = "1",
     sample_shape: Annotated[
         str | None, typer.Option(help="Shape of one sample, e.g. 4,32,32; where the model declares none.")
@@ -138,6 +148,9 @@ def export(
                 scale,
                 guidance_interval=guidance_interval,
                 guidance_rescale=guidance_rescale,
+                strength=strength,
+                begin=begin,
+                inpaint=inpaint,
             )
             shape = (1, *_ints("sample_shape", sample_shape)) if sample_shape else None
             program = compile(

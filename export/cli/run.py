@@ -64,6 +64,8 @@ def run(
             file, providers=providers.split(",") if providers is not None else None, threads=threads
         )
     )
+    if "seed" not in inputs and "noise" not in inputs and engine.manifest.input("noise") is not None:
+        inputs["seed"] = 0
     shape = engine.manifest.sample_shape
     if output is None:
         output = Path(f"{file.stem}{'.png' if is_picture(shape) else '.npy'}")
@@ -105,6 +107,4 @@ def _inputs(seed: str | None, settings: list[str], guidance_scale: float | None)
         inputs["guidance_scale"] = guidance_scale
     if seed is not None:
         inputs["seed"] = parse_seed(seed)
-    elif "noise" not in inputs:
-        inputs["seed"] = 0
     return inputs

@@ -42,12 +42,12 @@ def smallest(name: str, network: Any, low: int = 8) -> Scheduler:
 
 @pytest.fixture(scope="module")
 def export(tmp_path_factory: pytest.TempPathFactory) -> Export:
-    """``export(scheduler, batch=..., low=...)`` -> a graph over the scheduler's demo model, captured once."""
+    """``export(scheduler, batch=..., low=..., strength=...)`` -> a graph over the demo model, captured once."""
     models: dict[str, tuple[Any, Captures]] = {}
     folder = tmp_path_factory.mktemp("graphs")
 
-    def write(name: str, *, batch: int | str = 1, low: int = 8) -> Path:
-        path = folder / f"{name}-{batch}-{low}.onnx"
+    def write(name: str, *, batch: int | str = 1, low: int = 8, **start: Any) -> Path:
+        path = folder / f"{name}-{batch}-{low}-{'-'.join(start)}.onnx"
         if not path.exists():
             source = demo_source(name)
             if source not in models:
@@ -55,7 +55,7 @@ def export(tmp_path_factory: pytest.TempPathFactory) -> Export:
             network, captures = models[source]
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                sampler = Sampler(network, smallest(name, network, low), "input")
+                sampler = Sampler(network, smallest(name, network, low), "input", **start)
                 compile(sampler, batch=batch, captures=captures).save(path)
         return path
 
@@ -80,19 +80,61 @@ def test_noise_and_sample_of_a_scheduler(library: ctypes.CDLL, onnxruntime: Path
     path = export(name)
     python = Engine(path)
     noise, plan = python.manifest.input("noise"), python.manifest.noise
-    assert noise is not None
-    shape: dict[str, Any] = {"sample_shape": noise.shape[1:], "slices": plan.slices, "noise_kind": plan.kind}
-    for seed in (0, [0, 1]):
-        drawn = draw(library, seed, samples=2, **shape)
-        known = python_draw(seed, samples=2, **shape)
-        assert all(a.tobytes() == b.tobytes() for a, b in zip(drawn, known, strict=True))
     given = inputs(python.manifest, 2)
+    if noise is not None:
+        given["seed"] = 0
+        shape: dict[str, Any] = {"sample_shape": noise.shape[1:], "slices": plan.slices, "noise_kind": plan.kind}
+        for seed in (0, [0, 1]):
+            drawn = draw(library, seed, samples=2, **shape)
+            known = python_draw(seed, samples=2, **shape)
+            assert all(a.tobytes() == b.tobytes() for a, b in zip(drawn, known, strict=True))
     with NativeEngine(library, path, onnxruntime) as native:
-        ours = native(seed=0, **given)
-    theirs = python(seed=0, **given)
+        ours = native(**given)
+    theirs = python(**given)
     assert np.isfinite(theirs).all()
     assert ours.dtype == theirs.dtype
     assert ours.tobytes() == theirs.tobytes()
+
+
+@pytest.mark.parametrize("start", [{"strength": 0.5}, {"inpaint": True}, {"inpaint": True, "begin": 2}], ids=str)
+def test_samples_that_start_from_one(
+    library: ctypes.CDLL, onnxruntime: Path, export: Export, run_cli: Callable[..., Any], start: dict[str, Any]
+) -> None:
+    path = export("ddpm", batch=2, low=4, **start)
+    python = Engine(path)
+    given = inputs(python.manifest, 3)
+    theirs = python(seed=0, **given)
+    with NativeEngine(library, path, onnxruntime) as native:
+        assert native(seed=0, **given).tobytes() == theirs.tobytes()
+    settings = []
+    for name, value in given.items():
+        np.save(path.parent / f"{name}.npy", value)
+        settings += ["--set", f"{name}=@{path.parent / name}.npy"]
+    done = run_cli(path, "--seed", "0", *settings, "--output", path.with_suffix(".npy"))
+    assert done.returncode == 0, done.stderr
+    assert np.load(path.with_suffix(".npy")).tobytes() == theirs.tobytes()
+
+
+def test_an_inversion_takes_no_noise(
+    library: ctypes.CDLL, onnxruntime: Path, export: Export, run_cli: Callable[..., Any]
+) -> None:
+    path = export("ddim_inverse", low=4)
+    python = Engine(path)
+    given = inputs(python.manifest, 2)
+    np.save(path.with_suffix(".in.npy"), given["init_sample"])
+    with NativeEngine(library, path, onnxruntime) as native:
+        assert native(**given).tobytes() == python(**given).tobytes()
+        for extra in ({"seed": 0}, {"seed": [0, 1]}, {"noise": given["init_sample"]}):
+            with pytest.raises(InputError, match="draws no noise") as expected:
+                python(**given, **extra)
+            with pytest.raises(SamplegraphError) as found:
+                native(**given, **extra)
+            assert str(found.value) == str(expected.value)
+    settings = ["--set", f"init_sample=@{path.with_suffix('.in.npy')}", "--set", "class_labels=1"]
+    for arguments, code in (([], 0), (["--seed", "0"], 2)):
+        done = run_cli(path, *settings, *arguments, "--output", path.with_suffix(".npy"))
+        assert done.returncode == code, done.stderr
+    assert run_cli(path, *settings, "--bench", "1").returncode == 0
 
 
 @pytest.mark.parametrize("name", ["vq_diffusion", pytest.param("repaint", marks=pytest.mark.slow)])

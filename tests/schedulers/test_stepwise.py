@@ -7,7 +7,7 @@ import torch
 from pipelines import Smooth
 
 from samplegraph.models import Sampler
-from samplegraph.schedulers import OptionError, compatibles, create, names
+from samplegraph.schedulers import OptionError, compatibles, create, names, starting_at
 from samplegraph.schedulers.stepwise import Stepwise
 
 SEEDS = [3, 1, 4]
@@ -65,6 +65,12 @@ def test_what_is_public(name: str) -> None:
     assert torch.allclose(scheduler.add_noise(torch.ones(2), torch.ones(2), 3), torch.full((2,), alpha + sigma))
     with pytest.raises(OptionError, match="i=8"):
         scheduler.add_noise(1.0, 1.0, 8)
+
+
+def test_a_start_from_a_clean_sample_is_refused() -> None:
+    for scheduler in (create("ddim_inverse", 8), starting_at(create("ddim", 8), 3)):
+        with pytest.raises(OptionError, match="starts from a clean sample"):
+            Stepwise(scheduler)
 
 
 def test_noise_before_the_model_is_refused() -> None:

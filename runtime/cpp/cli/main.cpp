@@ -42,7 +42,10 @@ void check_value(const Engine& engine, const cli::Setting& setting) {
 
 Request make_request(const Engine& engine, const cli::Arguments& arguments) {
   Request request;
-  bool own_noise = false;
+  bool takes_noise = false, own_noise = false;
+  for (std::size_t i = 0; i < engine.info().input_count; ++i) {
+    takes_noise = takes_noise || engine.input(i).role == SG_NOISE;
+  }
   for (const cli::Setting& each : arguments.settings) {
     const cli::Value& value = each.value;
     if (value.kind == cli::Value::Kind::none) continue;
@@ -53,7 +56,7 @@ Request make_request(const Engine& engine, const cli::Arguments& arguments) {
   if (arguments.guidance_scale) request.set("guidance_scale", *arguments.guidance_scale);
   if (arguments.seeds && arguments.seeds->each) request.seeds(arguments.seeds->values);
   else if (arguments.seeds) request.seed(arguments.seeds->values[0]);
-  else if (!own_noise) request.seed(0);
+  else if (takes_noise && !own_noise) request.seed(0);
   return request.samples(arguments.samples).rng(arguments.rng);
 }
 

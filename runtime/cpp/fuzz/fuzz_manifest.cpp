@@ -31,7 +31,8 @@ void expect_text(const char* text) {
 void parse(std::string json) {
   try {
     const sg::Manifest manifest = sg::parse_manifest(std::move(json), "fuzz");
-    if (manifest.sample_size() < 1 || manifest.input(SG_NOISE) == nullptr) std::abort();
+    const bool starts = manifest.input(SG_NOISE) != nullptr || manifest.input(SG_INIT_SAMPLE) != nullptr;
+    if (manifest.sample_size() < 1 || !starts) std::abort();
   } catch (const sg::Failure& failure) {
     expect_text(failure.what());
   }

@@ -7,7 +7,8 @@
 
 namespace sg {
 
-DefaultRequest::DefaultRequest(const Manifest& manifest) : samples_(manifest.batch() < 0 ? 1 : manifest.batch()) {
+DefaultRequest::DefaultRequest(const Manifest& manifest)
+    : samples_(manifest.batch() < 0 ? 1 : manifest.batch()), draws_(manifest.input(SG_NOISE) != nullptr) {
   for (const Tensor& tensor : manifest.inputs) {
     if (is_noise(tensor) || tensor.default_value) continue;
     std::vector<std::int64_t> shape;
@@ -32,7 +33,7 @@ DefaultRequest::DefaultRequest(const Manifest& manifest) : samples_(manifest.bat
 
 sg_request DefaultRequest::request() const {
   sg_request out = SG_REQUEST_INIT;
-  out.seed_kind = SG_SEED_ONE;
+  out.seed_kind = draws_ ? SG_SEED_ONE : SG_SEED_NONE;
   out.samples = samples_;
   out.inputs = arrays_.data();
   out.input_count = arrays_.size();

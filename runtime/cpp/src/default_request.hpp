@@ -10,7 +10,7 @@
 namespace sg {
 
 /**
- * One batch with seed 0; a condition without a default is at its minimum, or 0 where it has none.
+ * One batch with seed 0 (none where the graph takes no noise); a condition without a default is at its minimum, or 0 where it has none.
  *
  * Failure SG_BAD_ARGUMENT: an axis other than the batch is symbolic, so that its size cannot be guessed.
  */
@@ -22,6 +22,7 @@ class DefaultRequest {
 
  private:
   std::int64_t samples_;
+  bool draws_;
   std::deque<std::vector<std::int64_t>> shapes_;
   std::deque<std::vector<char>> values_;
   std::vector<sg_array> arrays_;

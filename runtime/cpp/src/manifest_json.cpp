@@ -13,7 +13,7 @@ namespace {
 
 constexpr std::int64_t kMaxElements = std::int64_t{1} << 48;  // of one input or output
 constexpr const char* kRoles[] = {"noise",  "step_noise", "condition", "negative",
-                                  "guidance_scale", "sample", "image", "mask"};  // in the order of sg_role
+                                  "guidance_scale", "sample", "image", "mask", "init_sample"};  // in the order of sg_role
 constexpr const char* kNoiseKinds[] = {"normal", "uniform"};                 // in that of sg_noise_kind
 
 [[noreturn]] void damaged(const std::string& reason) { throw std::runtime_error(reason); }
@@ -95,7 +95,10 @@ void check_noise(const Tensor& each, const Tensor& noise) {
 /** What the runtime relies on: rows agree, step_noise has its slices, names are told apart. */
 void check(const Manifest& manifest) {
   const Tensor* noise = manifest.input(SG_NOISE);
-  if (manifest.outputs.empty() || noise == nullptr) damaged("it names no noise input or no output");
+  if (manifest.outputs.empty() || (noise == nullptr && manifest.input(SG_INIT_SAMPLE) == nullptr)) {
+    damaged("it names no noise input and no init_sample, or no output");
+  }
+  if (noise == nullptr && manifest.input(SG_STEP_NOISE) != nullptr) damaged("it has step_noise but no noise");
   const Tensor& sample = manifest.outputs[0];
   if (sample.shape.empty()) damaged("its output has no batch axis");
   for (std::size_t axis = 1; axis < sample.shape.size(); ++axis) {

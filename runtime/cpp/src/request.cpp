@@ -40,6 +40,12 @@ void check_source(const Manifest& manifest, const sg_request& request) {
   if (request.seed_kind < SG_SEED_NONE || request.seed_kind > SG_SEED_EACH) {
     refuse(cat("seed_kind=", request.seed_kind, " is none; set one of sg_seed_kind"));
   }
+  if (manifest.input(SG_NOISE) == nullptr) {
+    const bool seed = request.seed_kind != SG_SEED_NONE;
+    if (!seed && noise == nullptr && steps == nullptr) return;
+    refuse(cat(seed ? "seed" : noise != nullptr ? "noise" : "step_noise", " is given, but ", manifest.name,
+               " draws no noise; leave it out"));
+  }
   if (request.seed_kind != SG_SEED_NONE && (noise != nullptr || steps != nullptr)) {
     std::string seed = request.seed_kind == SG_SEED_ONE ? std::to_string(request.seed) : "[";
     if (request.seed_kind == SG_SEED_EACH && request.seeds != nullptr) {

@@ -65,6 +65,18 @@ TEST(Manifest, ASymbolicAxisHasItsName) {
   EXPECT_EQ(manifest.inputs[1].range_text(), "0..10");
 }
 
+TEST(Manifest, AStartFromASampleMayDoWithoutNoise) {
+  const std::string init = R"({"name": "init_sample", "role": "init_sample", "dtype": "float32", "shape": [1, 1, 4, 4]},)";
+  EXPECT_EQ(test::toy_manifest({"1", 0, "float32", init}).input(SG_INIT_SAMPLE)->name, "init_sample");
+  const auto inverted = [](const std::string& json) {
+    return replaced(replaced(json, "\"name\": \"noise\"", "\"name\": \"init_sample\""), "\"role\": \"noise\"",
+                    "\"role\": \"init_sample\"");
+  };
+  EXPECT_EQ(parse_manifest(inverted(toy_json()), "x").input(SG_NOISE), nullptr);
+  EXPECT_THROW(parse_manifest(inverted(toy_json({"1", 2, "float32", ""})), "x"), Failure);
+  EXPECT_THROW(parse_manifest(replaced(toy_json(), "\"role\": \"noise\"", "\"role\": \"mask\""), "x"), Failure);
+}
+
 TEST(Manifest, RolesOfInpaintingAndKindsOfNoise) {
   const std::string known = R"({"name": "image", "role": "image", "dtype": "float32", "shape": [1, 1, 4, 4]},
     {"name": "mask", "role": "mask", "dtype": "float32", "shape": [1, 1, 4, 4], "minimum": 0, "maximum": 1},)";
@@ -161,7 +173,7 @@ TEST(Manifest, WhatIsDamaged) {
   refused("\"minimum\": 0", "\"minimum\": \"0\"", "minimum is not a number");
   refused("\"noise\": {", "\"noise\": 3, \"x\": {", "is not an object");
   refused("\"inputs\": [", "\"inputs\": [3, ", "is not an object");
-  refused("\"outputs\": [{", "\"outputs\": [], \"x\": [{", "names no noise input or no output");
+  refused("\"outputs\": [{", "\"outputs\": [], \"x\": [{", "names no noise input and no init_sample, or no output");
 }
 
 TEST(Manifest, NullPointersAndOtherVersionsOfTheStructures) {

@@ -62,9 +62,13 @@ typedef enum sg_dtype {
   SG_BOOL               /**< one byte, 0 or 1 */
 } sg_dtype;
 
-/** SG_IMAGE, SG_MASK: what an inpainting scheduler keeps, and where; given like conditions. */
+/**
+ * SG_IMAGE, SG_MASK, SG_INIT_SAMPLE: what an inpainting scheduler keeps, where, and the clean sample that a run starts
+ * from, keeps in part, or leads back to its noise; given like conditions.
+ */
 typedef enum sg_role {
-  SG_NOISE = 1, SG_STEP_NOISE, SG_CONDITION, SG_NEGATIVE, SG_GUIDANCE_SCALE, SG_OUTPUT, SG_IMAGE, SG_MASK
+  SG_NOISE = 1, SG_STEP_NOISE, SG_CONDITION, SG_NEGATIVE, SG_GUIDANCE_SCALE, SG_OUTPUT, SG_IMAGE, SG_MASK,
+  SG_INIT_SAMPLE
 } sg_role;
 
 /** What noise and step_noise hold: standard normals, or, of tokens, numbers in [0, 1) (float32, SG_TORCH only). */
@@ -177,7 +181,7 @@ typedef int (*sg_progress)(void* data, int64_t done, int64_t total);
 typedef struct sg_request {
   size_t struct_size;
   int32_t rng;                  /**< sg_rng */
-  int32_t seed_kind;            /**< sg_seed_kind; SG_SEED_NONE: the inputs hold "noise" */
+  int32_t seed_kind;            /**< sg_seed_kind; SG_SEED_NONE: the inputs hold "noise", or the graph takes none */
   uint64_t seed;
   const uint64_t* seeds;
   size_t seed_count;
