@@ -17,6 +17,8 @@ from torch import nn
 from samplegraph.export.builder import CALL, DOMAIN, OPSET, VISITED
 from samplegraph.export.errors import ExportError
 from samplegraph.export.passes import tidy_denoiser
+from samplegraph.export.plain_call import call_plainly, check_shape, reason_of
+from samplegraph.export.raw import Digests
 from samplegraph.export.shared_constants import share_constants
 from samplegraph.export.signature import BATCH_AXIS, Signature
 from samplegraph.export.symbolic_axis import with_axis
@@ -31,7 +33,7 @@ ROWS = "rows"
 
 
 class Captures:
-    """Denoisers captured so far, so that several samplers over one network capture it once.
+    """Denoisers captured so far, so that several samplers over one network capture and hash it once.
 
     Captures of one network, as with and without guidance, share the tensors of their weights.
     A network whose weights change between captures needs a new ``Captures``.
@@ -40,6 +42,7 @@ class Captures:
     def __init__(self) -> None:
         self._models: dict[tuple[object, ...], ir.Model] = {}
         self._networks: list[nn.Module] = []
+        self.digests = Digests()
 
     def get(self, denoiser: Denoiser, sig: Signature, rows: int | None = None) -> ir.Model:
         """The captured and tidied network of ``denoiser`` for these shapes (see ``capture_denoiser``).
@@ -77,20 +80,15 @@ def capture_denoiser(denoiser: Denoiser, sig: Signature, count: int) -> ir.Model
     timestep = torch.ones(count, dtype=getattr(torch, denoiser.spec.timestep_dtype))
     rows = [torch.cat([sig.conditions[name]] * (count // sig.example_batch)) for name in names]
     network = _Network(denoiser.network, names)
-    with torch.no_grad():
-        try:
-            output = network(sample, timestep, *rows)
-        except Exception as error:
-            what = "the model cannot be called with sample, timestep and its conditions"
-            raise ExportError(_reason(what, error)) from error
-    if tuple(output.shape) != (wanted := denoiser.output_shape(sample.shape)):
-        raise ExportError(
-            f"the model's output has shape {tuple(output.shape)}, its sample {tuple(sample.shape)}; a denoiser has to "
-            f"return a tensor {'shaped like its sample' if wanted == sample.shape else f'of shape {wanted}'}"
-        )
     axis = {0: torch.export.Dim(ROWS)}
     dynamic = None if sig.batch else (axis, axis, *([tuple(axis for _ in rows)] if rows else []))
-    model = _export(network, (sample, timestep, *rows), ["sample", "timestep", *names], ["output"], dynamic)
+    examples, inputs = (sample, timestep, *rows), ["sample", "timestep", *names]
+    try:
+        model = _export(network, examples, inputs, ["output"], dynamic)
+    except _NotTraced:
+        call_plainly(network, examples)  # what is wrong with the model is said better by a plain call
+        model = _export(network, examples, inputs, ["output"], dynamic)  # a first call may have filled a cache
+    check_shape(model.graph.outputs[0], sample.shape, denoiser.output_shape(sample.shape))
     if not sig.batch and any(v.shape is not None and isinstance(v.shape[0], int) for v in model.graph.inputs):
         raise ExportError(
             "the model makes a plain number of its batch, as len(x) and int(x.shape[0]) do; use x.shape[0] and no "
@@ -124,6 +122,10 @@ def trace_sampler(sampler: Sampler, sig: Signature) -> ir.Model:
     _unmark(model.graph)
     _rename(model.graph, "h.")
     return model
+
+
+class _NotTraced(ExportError):
+    """torch cannot trace a module."""
 
 
 class _Network(nn.Module):
@@ -211,7 +213,7 @@ def _export(
             assert program is not None
             optimizer.optimize_ir(program.model, num_iterations=1)  # a second round finds nothing more
     except Exception as error:
-        raise ExportError(_reason("torch.onnx.export cannot capture the model", error)) from error
+        raise _NotTraced(reason_of("torch.onnx.export cannot capture the model", error)) from error
     finally:
         for m in was_training:
             m.training = True
@@ -233,13 +235,6 @@ def _rename(graph: ir.Graph, prefix: str) -> None:
         for output in node.outputs:
             if output is not graph.outputs[0]:
                 output.name = f"{prefix}{output.name}"
-
-
-def _reason(what: str, error: BaseException) -> str:
-    while error.__cause__ is not None:
-        error = error.__cause__
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return f"{what}: {type(error).__name__}: {lines[0] if lines else 'no reason given'}"
 
 
 @contextmanager

@@ -33,7 +33,7 @@ from samplegraph.export.phases import Listener, Phases
 from samplegraph.export.precision import Converter, precision_of
 from samplegraph.export.program import Program
 from samplegraph.export.signature import Signature, signature
-from samplegraph.export.weights import MODES, digest, file_name, is_external
+from samplegraph.export.weights import MODES, digest, is_external
 from samplegraph.models import Sampler
 from samplegraph.models.guidance_names import guidance_stem
 from samplegraph.runtime.manifest import Weights
@@ -64,7 +64,9 @@ def compile(
         conditions: an example value for each condition of the model; declared ones may be left out.
         batch: B, or ``"dynamic"`` for a symbolic batch axis.
         name: file stem, else ``<model>-<scheduler>-<steps>`` and what is not default.
-        weights: ``auto`` (embedded below 16 MB), ``embed`` or ``external``.
+        weights: ``auto`` (embedded below 16 MB, else external), ``embed``, ``external`` (in a safetensors file in or
+            below the output folder where that holds them, else in a file of their own) or ``copy`` (never in a
+            safetensors file).
         captures: denoisers captured before, for several programs over one network.
         precision: of the network: ``fp32``, ``fp16`` or ``bf16``; the one that it has where left out. The sampler
             around it is float32.
@@ -83,8 +85,9 @@ def compile(
     wanted = precision_of(sampler.denoiser, precision, keep_fp32)
     sig = signature(sampler, sample_shape, conditions, batch)
     with phases.phase("capture denoiser"):
+        captures = captures or Captures()
         convert = Converter(wanted)
-        targets = _targets(sampler, sig, captures or Captures(), convert)
+        targets = _targets(sampler, sig, captures, convert)
     with phases.phase("capture sampler"):
         graph = _sampler_graph(sampler, sig)
     with phases.phase("link", sampler.profile.nfe) as site_done:
@@ -94,19 +97,20 @@ def compile(
         visited = _visited(graph.graph)
     with phases.phase("describe"):
         used = [w for group in groups for w in group.parts.weights if w.uses()]
-        sha256, size = digest(used)
-        file = file_name(sha256) if is_external(weights, size) else None
+        sha256, size = digest(used, captures.digests)
+        is_external(weights, size)  # refuses what cannot be embedded
         versions = {package: version(package) for package in _PACKAGES}
         widest = groups[0].parts
         by_class = costs(widest.bindings, groups[0].rows)
         stem = name or default_name(sampler, sig) + wanted.suffix
-        stored = Weights(sha256, size, file)
+        stored = Weights(sha256, size)
         manifest = describe(sampler, sig, stem, "unrolled", stored, versions, by_class, widest.counts, visited)
         manifest = replace(manifest, precision=wanted.name, keep_fp32=wanted.keep_fp32)
         graph.producer_name, graph.producer_version = "samplegraph", versions["samplegraph"]
         graph.graph.name = manifest.name
     work = sum((g.work for g in groups), Work())
-    return Program(graph, manifest, sampler, sig, used, by_class, work, phases, convert.note)
+    digests = captures.digests
+    return Program(graph, manifest, sampler, sig, used, by_class, work, phases, convert.note, weights, digests)
 
 
 def _visited(graph: ir.Graph) -> tuple[str, ...]:

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import resource
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import onnx
 import onnx_ir as ir
 
-from samplegraph.export import emit, offline, weights
+from samplegraph.export import emit, offline
 from samplegraph.export.atomic import replacing_together, scratch_folder
 from samplegraph.export.comparison import Verification
 from samplegraph.export.cost import Cost, Work
 from samplegraph.export.errors import ExportError, VerificationError
 from samplegraph.export.phases import Phases
+from samplegraph.export.placement import Placement, place
+from samplegraph.export.raw import Digests
 from samplegraph.export.signature import Signature
 from samplegraph.export.verify import verify
+from samplegraph.export.weights import is_external
 from samplegraph.models import Sampler
 from samplegraph.runtime.manifest import Manifest
 
@@ -57,7 +60,8 @@ class Program:
     """The result of ``compile``. ``model`` is the ONNX IR, ``manifest`` describes it.
 
     ``bindings`` is the cost of one evaluation by binding class, of both branches under guidance, ``work`` that of all.
-    ``note`` is what is to be said about the weights in this precision.
+    ``note`` is what is to be said about the weights in this precision. ``mode`` says where the weights go (see
+    ``compile``), ``digests`` what they hash to; ``placement`` is where ``save`` put them.
     """
 
     model: ir.Model
@@ -69,7 +73,10 @@ class Program:
     work: Work = field(default_factory=Work)
     phases: Phases = field(default_factory=Phases)
     note: str = ""
+    mode: str = "auto"
+    digests: Digests = field(default_factory=Digests)
     verification: Verification | None = None
+    placement: Placement = field(default_factory=Placement)
 
     def verify(self, *, seed: int = 0, tolerance: float | None = None) -> Verification:
         """Run the graph in ONNX Runtime against the eager sampler, step by step.
@@ -83,7 +90,7 @@ class Program:
         """
         with scratch_folder() as folder, self.phases.phase("verify"):
             path = folder / f"{self.manifest.name}.onnx"
-            self._write(path)
+            self._write(path, self._placed(folder))
             self.verification = verify(
                 path,
                 self.sampler,
@@ -98,16 +105,20 @@ class Program:
     def save(self, path: str | Path) -> Path:
         """Write ``path`` (``.onnx``), its sidecar ``<path>.json`` and, where external, the weights beside them.
 
+        Weights that a safetensors file in or below the folder holds are read from there and not written.
         All are written to temporary names first. The same program gives the same bytes.
 
         Raises:
-            ExportError: the path does not end in .onnx or cannot be written.
+            ExportError: the path does not end in .onnx or cannot be written, or a safetensors file there is damaged.
         """
         path = Path(path)
         if path.suffix != ".onnx":
             raise ExportError(f"path={str(path)!r} does not end in .onnx; give a file name that does")
+        with self.phases.phase("place weights"):
+            self.placement = self._placed(path.parent)
+            self.manifest = replace(self.manifest, weights=self.placement.recorded(self.manifest.weights))
         with self.phases.phase("save"):
-            self._write(path)
+            self._write(path, self.placement)
         return path
 
     def optimize(
@@ -141,7 +152,7 @@ class Program:
         nfe = self.manifest.scheduler.nfe
         return Report(
             nodes=len(self.model.graph),
-            bytes=self._proto().ByteSize(),
+            bytes=self._proto(self.placement).ByteSize(),
             weight_bytes=self.manifest.weights.bytes,
             nfe=nfe,
             bindings=self.bindings,
@@ -153,19 +164,21 @@ class Program:
             error=self.verification.error if self.verification else None,
         )
 
-    def _proto(self) -> onnx.ModelProto:
-        file = self.manifest.weights.file
-        offsets = weights.layout(self.weights) if file else {}
-        return emit.to_proto(self.model, self.manifest.to_json(), self.weights, offsets, file)
+    def _placed(self, folder: Path) -> Placement:
+        if not is_external(self.mode, self.manifest.weights.bytes):
+            return Placement()
+        return place(self.weights, folder, self.digests, search=self.mode != "copy")
 
-    def _write(self, path: Path) -> None:
-        data = self._proto().SerializeToString(deterministic=True)
+    def _proto(self, placement: Placement) -> onnx.ModelProto:
+        return emit.to_proto(self.model, self.manifest.to_json(), self.weights, placement.places)
+
+    def _write(self, path: Path, placement: Placement) -> None:
+        data = self._proto(placement).SerializeToString(deterministic=True)
         paths = [path.with_name(f"{path.name}.json"), path]
-        file, offsets = self.manifest.weights.file, weights.layout(self.weights)
-        if file and not weights.same(path.with_name(file), self.weights, offsets):
-            paths.insert(0, path.with_name(file))
+        if placement.own and not placement.is_written(path.parent):
+            paths.insert(0, path.with_name(placement.own))
         with replacing_together(paths) as (*beside, sidecar, graph):
             for each in beside:
-                weights.write(each, self.weights, offsets)
+                placement.write(each)
             sidecar.write_text(self.manifest.to_json(), encoding="utf-8")
             graph.write_bytes(data)

@@ -103,12 +103,20 @@ def _part(graph: ir.Graph, node: ir.Node, layer: _Layer, out: ir.Value, columns:
     assert w is not None
     assert layer.y.shape is not None
     shape = ir.Shape([*layer.y.shape[: layer.lead], len(columns)])
-    weight = constant(graph, f"{layer.weight.name}.{key}", np.ascontiguousarray(w[:, columns]))
+    weight = constant(graph, f"{layer.weight.name}.{key}", _columns(w, columns))
     y = insert(node, "MatMul", [layer.x, weight], {}, [f"{out.name}.product"], [shape])[0]
     if b is not None and layer.bias is not None:
-        bias = constant(graph, f"{layer.bias.name}.{key}", b[columns])
+        bias = constant(graph, f"{layer.bias.name}.{key}", _columns(b, columns))
         y = insert(node, "Add", [y, bias], {}, [f"{out.name}.linear"], [shape])[0]
     return y
+
+
+def _columns(array: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """Columns of a weight or a bias: where they are neighbours, a view, which is not held in memory a second time."""
+    first, last = int(columns[0]), int(columns[-1])
+    if last - first + 1 == len(columns) and (np.diff(columns) == 1).all():
+        return array[..., first : last + 1]
+    return np.ascontiguousarray(array[..., columns])
 
 
 def _axis(node: ir.Node) -> int:

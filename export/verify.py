@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from samplegraph.export.comparison import Verification, cosines_of, errors_of
-from samplegraph.export.errors import VerificationError
+from samplegraph.export.errors import ExportError, VerificationError
 from samplegraph.export.examples import example_inputs, run_eager, run_eager_steps
 from samplegraph.export.probe import run_graph_steps
 from samplegraph.export.signature import Signature
@@ -48,10 +48,14 @@ def verify(
 
     Raises:
         VerificationError: the graph is too far from eager, or either result is not finite.
-        ExportError: ONNX Runtime is not installed or refuses the graph.
+        ExportError: ONNX Runtime is not installed or refuses the graph, or the model refuses its inputs.
     """
     inputs = example_inputs(sampler, sig, seed)
-    expected = run_eager_steps(sampler, inputs)
+    try:
+        expected = run_eager_steps(sampler, inputs)
+    except (IndexError, ValueError) as cause:
+        reason = f"{type(cause).__name__}: {' '.join(str(cause).split())}"
+        raise ExportError(f"the model cannot be called with its example conditions: {reason}") from cause
     if not np.isfinite(expected[-1]).all():
         raise VerificationError("the eager sampler gives NaN or infinity on unit noise; check the model's weights")
     least = LEAST_COSINE.get(precision)

@@ -133,11 +133,16 @@ class NoisePlan:
 
 @dataclass(frozen=True)
 class Weights:
-    """SHA-256 over all weights in graph order, their bytes, and the external file's name (None: embedded)."""
+    """A digest of all weights in graph order, their bytes, and the files that hold them, relative to the graph.
+
+    ``file`` is the first of ``files``, or None where all are embedded: ``weights-<digest>.bin``, written for the graph,
+    else a safetensors checkpoint that it refers to.
+    """
 
     sha256: str
     bytes: int
     file: str | None = None
+    files: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

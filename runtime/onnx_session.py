@@ -46,7 +46,7 @@ class OnnxSession:
         ort = _onnxruntime()
         chosen = choose_providers(providers, ort.get_available_providers())
         check_precision(manifest.precision, chosen)
-        _check_weights(file, manifest.weights.file)
+        _check_weights(file, [manifest.weights.file, *manifest.weights.files])
         optimized = manifest.optimized_for
         options = ort.SessionOptions()
         options.log_severity_level = _FATAL
@@ -55,7 +55,7 @@ class OnnxSession:
                 raise InputError(f"threads={threads!r} is not allowed; give a whole number of at least 1")
             options.intra_op_num_threads = threads
         if optimized is not None:
-            _check_weights(file, optimized.file)
+            _check_weights(file, [optimized.file])
             load_as_it_stands(file, optimized, chosen, options, ort)
         try:
             self._session = ort.InferenceSession(str(file), options, providers=chosen, enable_fallback=0)
@@ -107,18 +107,24 @@ def _onnxruntime() -> Any:
         ) from error
 
 
-def _check_weights(file: Path, name: str | None) -> None:
+def _check_weights(file: Path, names: Sequence[str | None]) -> None:
     """ONNX Runtime reads external weights only below the graph's folder."""
-    if name is None:
-        return
     folder = file.parent.resolve()
-    weights = (folder / name).resolve()
-    if not weights.is_relative_to(folder):
-        raise InputError(
-            f"{file}: its weights {name!r} lie outside its folder; put the file beside the graph"
-        )
-    if not weights.is_file():
-        raise InputError(f"{file}: its weights file {name!r} is missing; put it beside the graph")
+    for name in dict.fromkeys(names):
+        if name is None:
+            continue
+        found = (folder / name).resolve()
+        if not found.is_relative_to(folder):
+            raise InputError(
+                f"{file}: its weights {name!r} lie outside its folder; put the file beside the graph"
+            )
+        if not found.is_file():
+            raise InputError(f"{file}: its weights file {name!r} is missing; put it {_beside(name)} the graph")
+
+
+def _beside(name: str) -> str:
+    folder = Path(name).parent.as_posix()
+    return "beside" if folder == "." else f"into {folder} beside"
 
 
 def _compare(file: Path, expected: Sequence[Tensor], found: Sequence[Any]) -> None:

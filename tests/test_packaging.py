@@ -34,7 +34,10 @@ ARROWS = {
 FOREIGN = {
     "schedulers": {"numpy", "torch", "scipy"},
     "models": {"numpy", "torch", "safetensors", "sklearn", "diffusers", "rich"},
-    "export": {"numpy", "torch", "onnx", "onnx_ir", "onnxscript", "onnxruntime", "typer", "rich", "PIL", "matplotlib"},
+    "export": {
+        *("numpy", "torch", "safetensors", "onnx", "onnx_ir", "onnxscript", "onnxruntime"),
+        *("typer", "rich", "PIL", "matplotlib"),
+    },
     "runtime": {"numpy", "onnxruntime"},
 }
 

@@ -85,7 +85,13 @@ def export(
     name: Annotated[
         str | None, typer.Option(help="File stem; <model>-<scheduler>-<steps> by default.")
     ] = None,
-    weights: Annotated[str, typer.Option(help="auto, embed or external.")] = "auto",
+    weights: Annotated[
+        str,
+        typer.Option(
+            help="auto, embed, external (where a safetensors file in or below the output folder holds them, they "
+            "are read from it) or copy (always a file of their own)."
+        ),
+    ] = "auto",
     precision: Annotated[
         str | None,
         typer.Option(help="Of the network: fp32, fp16 or bf16; its own by default. The sampler stays float32."),
@@ -281,8 +287,8 @@ def _summary(program: Program, path: Path) -> None:
     done = report.specialised
     table.add_row("nodes", f"{report.nodes:,}")
     table.add_row("graph file", _size(report.bytes))
-    file = program.manifest.weights.file
-    table.add_row("weights", f"{_size(report.weight_bytes)} {'embedded' if file is None else f'in {file}'}")
+    files = ", ".join(program.manifest.weights.files)
+    table.add_row("weights", f"{_size(report.weight_bytes)} {f'in {files}' if files else 'embedded'}")
     table.add_row("denoiser evaluations (NFE)", str(report.nfe))
     nodes = f"{done['folded']} folded, {done['hoisted']} hoisted, {done['batched']} batched over steps, "
     shared = done.get("on one branch", 0)

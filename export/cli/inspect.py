@@ -171,9 +171,9 @@ def _weights(file: Path, manifest: Manifest) -> str:
     digest = f"{_bytes(weights.bytes)}, sha256 {weights.sha256}"
     if weights.file is None:
         return f"{digest}, in the file"
-    beside = file.parent / weights.file
-    found = _bytes(beside.stat().st_size) if beside.is_file() else "missing"
-    return f"{digest}, in {weights.file} ({found})"
+    each = [(name, file.parent / name) for name in weights.files or (weights.file,)]
+    found = (f"{name} ({_bytes(path.stat().st_size) if path.is_file() else 'missing'})" for name, path in each)
+    return f"{digest}, in {', '.join(found)}"
 
 
 def _optimized(manifest: Manifest) -> str:

@@ -1,0 +1,49 @@
+"""What a plain call of a model says about it, and what its output is shaped like."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import onnx_ir as ir
+import torch
+from torch import nn
+
+from samplegraph.export.errors import ExportError
+
+
+def call_plainly(network: nn.Module, examples: tuple[torch.Tensor, ...]) -> None:
+    """One plain evaluation.
+
+    Raises:
+        ExportError: it fails.
+    """
+    with torch.no_grad():
+        try:
+            network(*examples)
+        except Exception as error:
+            what = "the model cannot be called with sample, timestep and its conditions"
+            raise ExportError(reason_of(what, error)) from error
+
+
+def check_shape(output: ir.Value, sample: Sequence[int], wanted: Sequence[int]) -> None:
+    """The output's shape, as far as it is known; the batch axis may be symbolic.
+
+    Raises:
+        ExportError: it is not ``wanted``.
+    """
+    shape = None if output.shape is None else [n if isinstance(n, int) else None for n in output.shape]
+    if shape is None or (len(shape) == len(wanted) and all(n in (None, m) for n, m in zip(shape, wanted, strict=True))):
+        return
+    found = tuple(sample[i] if n is None and i < len(sample) else n for i, n in enumerate(shape))
+    raise ExportError(
+        f"the model's output has shape {found}, its sample {tuple(sample)}; a denoiser has to "
+        f"return a tensor {'shaped like its sample' if tuple(wanted) == tuple(sample) else f'of shape {tuple(wanted)}'}"
+    )
+
+
+def reason_of(what: str, error: BaseException) -> str:
+    """One line: ``what``, and the first line of the first cause."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return f"{what}: {type(error).__name__}: {lines[0] if lines else 'no reason given'}"
