@@ -28,7 +28,10 @@ SCHEDULERS = [name if name in QUICK else pytest.param(name, marks=pytest.mark.sl
 
 
 class Wide(nn.Module):
-    """Convolutions of whole blocks of channels, whose weights the optimiser makes anew, and a product that it keeps."""
+    """Convolutions of whole blocks of channels, whose weights the optimiser makes anew, and a product that it keeps.
+
+    Of the first one it adds each step's shift to the bias.
+    """
 
     spec = ModelSpec(name="wide", sample_shape=(4, 8, 8), prediction_type="epsilon")
 
@@ -41,7 +44,7 @@ class Wide(nn.Module):
         self.last = nn.Conv2d(width, 4, 3, padding=1)
 
     def forward(self, sample: Tensor, timestep: Tensor) -> Tensor:
-        h = torch.relu(self.first(sample)) + self.time(waves(timestep))[:, :, None, None]
+        h = torch.relu(self.first(sample) + self.time(waves(timestep))[:, :, None, None])
         h = h + self.mix(h.flatten(2).transpose(1, 2)).transpose(1, 2).reshape(h.shape)
         out: Tensor = 0.9 * sample + 0.2 * torch.tanh(self.last(torch.relu(self.middle(h))))
         return out

@@ -31,6 +31,7 @@ class Json {
   /** Elements of a list. */
   const std::vector<Json>& elements() const { return elements_; }
   const std::string& text() const { return text_; }
+  bool truth() const { return truth_; }
   /** A whole number; one beyond 63 bits is a `number`. */
   std::int64_t integer() const { return integer_; }
   /** Of an integer or a number. */

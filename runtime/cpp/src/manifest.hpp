@@ -38,6 +38,14 @@ struct Tensor {
   const DTypeInfo& type() const { return *dtype_info(dtype); }
 };
 
+/** What the graph was optimised for offline: it is loaded as it stands, on ONNX Runtime's CPU provider only. */
+struct OptimizedFor {
+  std::string provider, onnxruntime;
+  std::int64_t channel_block = 0;
+  bool prepack = true;
+  std::optional<std::string> file;
+};
+
 struct Manifest {
   std::string json;  // as in the file
   std::string name, layout, model, prediction_type, scheduler, guidance_mode;
@@ -46,6 +54,7 @@ struct Manifest {
   double init_noise_sigma = 1;
   std::optional<double> guidance_scale;
   std::optional<std::string> weights_file;
+  std::optional<OptimizedFor> optimized_for;
   std::vector<Tensor> inputs, outputs;
 
   /** The first input of that role, or null. */

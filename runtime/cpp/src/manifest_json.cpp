@@ -132,6 +132,18 @@ std::int32_t noise_kind(const Json& noise) {
   damaged(cat("noise.kind is ", kind.shown()));
 }
 
+OptimizedFor optimized_for(const Json& data) {
+  OptimizedFor out;
+  out.provider = text(data, "provider");
+  out.onnxruntime = text(data, "onnxruntime");
+  out.channel_block = whole(member(data, "channel_block"), "optimized_for.channel_block", 0);
+  const Json& prepack = member(data, "prepack");
+  if (!prepack.is(Json::Kind::boolean)) damaged("prepack is not of type bool");
+  out.prepack = prepack.truth();
+  if (!member(data, "file").is(Json::Kind::null)) out.file = text(data, "file");
+  return out;
+}
+
 Manifest parse(const Json& data) {
   Manifest out;
   out.name = text(data, "name");
@@ -157,6 +169,9 @@ Manifest parse(const Json& data) {
   out.init_noise_sigma = number(noise, "init_noise_sigma").value_or(1.0);
   if (const Json& file = member(member(data, "weights"), "file"); !file.is(Json::Kind::null)) {
     out.weights_file = text(member(data, "weights"), "file");
+  }
+  if (const Json* made = data.find("optimized_for"); made != nullptr && !made->is(Json::Kind::null)) {
+    out.optimized_for = optimized_for(*made);
   }
   member(data, "versions");
   for (const Json& each : list(data, "inputs")) out.inputs.push_back(tensor(each));

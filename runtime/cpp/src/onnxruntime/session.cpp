@@ -5,6 +5,7 @@
 #include "error.hpp"
 #include "file.hpp"
 #include "onnxruntime/binding.hpp"
+#include "onnxruntime/optimized.hpp"
 #include "onnxruntime/providers.hpp"
 #include "onnxruntime/signature.hpp"
 #include "text.hpp"
@@ -56,6 +57,10 @@ class OrtBackend : public Backend {
     const SessionOptions options = configure(settings);
     providers_ = append_providers(library_, options.get(), settings.providers);
     if (manifest.weights_file) check_weights(file, *manifest.weights_file);
+    if (manifest.optimized_for) {
+      if (manifest.optimized_for->file) check_weights(file, *manifest.optimized_for->file);
+      load_as_it_stands(library_, options.get(), file, *manifest.optimized_for, providers_);
+    }
     OrtSession* raw = nullptr;
     if (OrtStatus* status = library_.api->CreateSession(library_.environment, file.c_str(), options.get(), &raw)) {
       throw Failure(SG_BAD_FILE, cat(file, ": ONNX Runtime cannot load it (", reason(library_, status),
