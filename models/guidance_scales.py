@@ -34,7 +34,7 @@ def point_scales(guidance: Guidance, scheduler: Scheduler, profile: Profile) -> 
         ratios = [_ratio(scheduler.grid, point) for point in steps]
         raise OptionError(
             f"guidance_interval={guidance.interval} covers no guided evaluation: the {len(ratios)} points lie at sigma "
-            f"{max(ratios):.4g} to {min(ratios):.4g}; widen it, or give guidance_scale=None for no guidance"
+            f"{max(ratios):.4g} to {min(ratios):.4g}; widen it, or leave guidance out (guidance_scale none)"
         )
     if scheduler.apart and None in found.values():
         interval = guidance.interval

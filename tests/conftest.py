@@ -42,6 +42,7 @@ def toy_manifest(
     slices: int = 0,
     conditions: Sequence[Tensor] = (LABELS, SCALE),
     steps: int = 3,
+    guidance: GuidancePlan | None = None,
 ) -> Manifest:
     """A manifest with tables of nothing in particular; axis ``"B"`` of a condition is the batch."""
     inputs = [Tensor("noise", "float32", (batch, *shape), "noise", "unit normal")]
@@ -61,7 +62,7 @@ def toy_manifest(
         model=Model("toy", "epsilon", "float32"),
         scheduler=SchedulerInfo("ddim", {"eta": 0.0}, steps, steps, 1),
         tables=Tables(t, alpha, sigma, evaluations, "0" * 64),
-        guidance=GuidancePlan("input", 2.0, ("class_labels",)) if guided else GuidancePlan("none"),
+        guidance=guidance or (GuidancePlan("input", 2.0, ("class_labels",)) if guided else GuidancePlan("none")),
         noise=NoisePlan(slices, tuple(range(slices)), 1.0),
         inputs=tuple(inputs),
         outputs=(Tensor("sample", "float32", (batch, *shape), "sample", "the sample"),),

@@ -12,7 +12,7 @@ import pytest
 from binding import NativeEngine, SamplegraphError
 
 from samplegraph.runtime import Engine, InputError
-from samplegraph.runtime.manifest import Tensor
+from samplegraph.runtime.manifest import GuidancePlan, Tensor
 
 Toy = Callable[..., Path]
 NAN, INF = float("nan"), float("inf")
@@ -109,8 +109,10 @@ def test_other_dtypes_and_limits(
 def test_step_noise_and_guidance_that_the_graph_has_not(toy: Toy, library: ctypes.CDLL, onnxruntime: Path) -> None:
     python, cpp = texts(library, onnxruntime, toy(), OWN)
     assert cpp == python
-    python, cpp = texts(library, onnxruntime, toy(conditions=()), {"seed": 0, "guidance_scale": 3})
-    assert cpp == python
+    for plan in (None, GuidancePlan("per_step", None, ("class_labels",), (1.0, 2.0, None), "sigma:0.3,5.0", 0.7)):
+        graph = toy(conditions=(), guidance=plan)
+        python, cpp = texts(library, onnxruntime, graph, {"seed": 0, "guidance_scale": 3})
+        assert cpp == python
 
 
 @pytest.mark.parametrize(

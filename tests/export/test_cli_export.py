@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 import sys
@@ -44,6 +45,9 @@ def samplegraph(*arguments: str) -> int:
         (["--guidance-scale", "1"], "tiny-ddim-3-g1"),
         (["--guidance-scale", "input"], "tiny-ddim-3"),
         (["--batch", "2", "--guidance-scale", "2"], "tiny-ddim-3-b2-g2"),
+        (["--guidance-scale", "3,1,2.5"], f"tiny-ddim-3-gl{hashlib.sha256(b'(3.0, 1.0, 2.5)').hexdigest()[:6]}"),
+        (["--guidance-interval", "sigma:0.3,inf", "--guidance-rescale", "0.7"], "tiny-ddim-3-gi0.3-inf-gr0.7"),
+        (["--guidance-scale", "2", "--guidance-interval", "steps:0,0.5"], "tiny-ddim-3-g2-gs0-0.5"),
         (["--name", "mine"], "mine"),
     ],
 )
@@ -114,13 +118,18 @@ def test_a_scheduler_config_decides() -> None:
     assert read_manifest("build/plain.onnx").scheduler.config["respacing"] is None
 
 
-@pytest.mark.parametrize(("scale", "mode", "inputs"), [("input", "input", 3), ("2.5", "baked", 2), ("none", "none", 2)])
+@pytest.mark.parametrize(
+    ("scale", "mode", "inputs"),
+    [("input", "input", 3), ("2.5", "baked", 2), ("none", "none", 2), ("2.5,3,1", "per_step", 2)],
+)
 def test_guidance(scale: str, mode: str, inputs: int) -> None:
     assert samplegraph("export", *DDIM, *TINY, "--guidance-scale", scale, "--name", "x") == 0
     manifest = read_manifest("build/x.onnx")
     assert manifest.guidance.mode == mode
     assert len(manifest.inputs) == inputs
-    assert manifest.guidance.scale == {"input": 2.0, "baked": 2.5, "none": None}[mode]
+    assert manifest.guidance.scale == {"input": 2.0, "baked": 2.5, "none": None, "per_step": None}[mode]
+    assert manifest.guidance.scales == ((2.5, 3.0, 1.0) if mode == "per_step" else ())
+    assert samplegraph("verify", "build/x.onnx", *TINY) == 0
 
 
 def test_batches() -> None:

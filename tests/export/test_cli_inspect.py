@@ -11,7 +11,7 @@ import pytest
 
 from samplegraph.export.cli import main
 from samplegraph.runtime import read_manifest
-from samplegraph.runtime.manifest import Evaluation, Manifest
+from samplegraph.runtime.manifest import Evaluation, GuidancePlan, Manifest
 
 Toy = Callable[..., Path]
 
@@ -39,6 +39,32 @@ def test_it_shows_the_manifest_and_a_row_per_step(toy: Toy, capsys: pytest.Captu
         ["2", "300", "0.953939", "0.3", "1", "0", "input", "-"],
         ["end", "", "1", "0", "", "", "", ""],
     ]
+
+
+@pytest.mark.parametrize(
+    ("plan", "shown", "by_step"),
+    [
+        (
+            GuidancePlan("input", 2.0, ("c",), (1.0, None, None), "steps:0.3,1.0"),
+            "scale is an input, default 2; guides c; interval steps:0.3,1.0 (conditional alone in 1 of 3 evaluations)",
+            ["1", "input", "input"],
+        ),
+        (
+            GuidancePlan("per_step", None, ("c",), (1.0, 7.5, 3.0), None, 0.7),
+            "a scale per step, baked in; guides c; rescale 0.7",
+            ["1", "7.5", "3"],
+        ),
+        (GuidancePlan("baked", 3.0, ("c",)), "scale 3, baked in; guides c", ["3", "3", "3"]),
+        (GuidancePlan("none"), "none", ["-", "-", "-"]),
+    ],
+)
+def test_it_shows_the_guidance_plan(
+    plan: GuidancePlan, shown: str, by_step: list[str], toy: Toy, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert inspect(toy(guidance=plan)) == 0
+    out = capsys.readouterr().out
+    assert shown in " ".join(out.split())
+    assert [row[6] for row in cells(out)[-4:-1]] == by_step
 
 
 def test_steps_with_two_evaluations_and_with_none(toy: Toy, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

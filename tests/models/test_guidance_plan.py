@@ -128,7 +128,7 @@ def test_rescaling(name: str, phi: float, network: nn.Module) -> None:
         ({"guidance_interval": "time:0,1"}, "has the unit 'time'; give for example sigma:0.3,5"),
         ({"guidance_interval": "0.3,5"}, "'0.3,5' is not UNIT:LO,HI"),
         ({"guidance_interval": "sigma:0.3"}, "'sigma:0.3' is not UNIT:LO,HI"),
-        ({"guidance_interval": "sigma:1e3,1e4"}, r"covers no guided evaluation: the 5 points lie at .*=None"),
+        ({"guidance_interval": "sigma:1e3,1e4"}, r"covers no guided evaluation: the 5 points lie at .* none"),
         ({"guidance_interval": "sigma:0,1", "guidance_scale": None}, "guidance_interval=sigma:0.0,1.0 needs guidance"),
         ({"guidance_rescale": 1.5}, "guidance_rescale=1.5 is not allowed; give a number from 0 to 1"),
         ({"guidance_rescale": 0.5, "guidance_scale": None}, "guidance_rescale=0.5 needs guidance"),

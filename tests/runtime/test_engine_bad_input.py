@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from samplegraph.runtime import Engine, InputError
-from samplegraph.runtime.manifest import Tensor
+from samplegraph.runtime.manifest import GuidancePlan, Tensor
 
 Toy = Callable[..., Path]
 NAN, INF = float("nan"), float("inf")
@@ -110,6 +110,9 @@ def test_a_missing_scale_without_default(toy: Toy) -> None:
 def test_a_scale_that_is_baked_in_is_named_so(toy: Toy) -> None:
     with pytest.raises(InputError, match=r"guidance_scale=3 .*no guidance"):
         Engine(toy(conditions=()))(seed=0, guidance_scale=3)
+    plan = GuidancePlan("per_step", None, ("class_labels",), (1.0, 2.0, 3.0))
+    with pytest.raises(InputError, match=r"guidance_scale=3 .*has one per step baked in; leave it out"):
+        Engine(toy(conditions=(), guidance=plan))(seed=0, guidance_scale=3)
 
 
 def test_floats_for_half_precision_have_to_fit(toy: Toy) -> None:
