@@ -14,6 +14,7 @@ from samplegraph.export import Captures, compile
 from samplegraph.models import Sampler
 from samplegraph.runtime import Engine
 from samplegraph.schedulers import OptionError, create
+from samplegraph.schedulers.plan import plan
 from samplegraph.schedulers.stepwise import Stepwise
 
 Array = npt.NDArray[np.float64]
@@ -68,6 +69,16 @@ def test_the_graph_is_the_paper_s_algorithm(
     scales = scale if isinstance(scale, list) else [0.4 if scale == "input" else scale] * STEPS
     wanted = expected(name, denoisers["tiny"], noise.astype(np.float64), scales)
     assert np.abs(found - wanted).max() <= 2e-5 * np.abs(wanted).max()
+
+
+def test_the_plan_has_both_outputs() -> None:
+    scheduler = create("ddim", STEPS, cfg_pp=True, clip_sample=False, exact_tables=True)
+    found = plan(scheduler)
+    assert found.basis == ("x", "output_0", "uncond_0")
+    for i, step in enumerate(found.steps):
+        alpha, sigma, alpha_next, sigma_next = scheduler.pair(i)
+        gain = alpha_next / alpha
+        assert step.x == pytest.approx((gain, -gain * sigma, sigma_next), rel=1e-12, abs=1e-12)
 
 
 @pytest.mark.parametrize("name", ["ddim", "euler"])
