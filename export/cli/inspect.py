@@ -59,6 +59,7 @@ def _summary(file: Path, manifest: Manifest) -> Table:
         "model": f"{model.name}, predicts {model.prediction_type}, timestep {model.timestep_dtype}",
         "scheduler": f"{scheduler.name}, {scheduler.steps} steps, "
         f"NFE {scheduler.nfe}, order {scheduler.order}",
+        "task": _task(manifest),
         "precision": manifest.precision
         + (f", but {', '.join(manifest.keep_fp32)} in fp32" if manifest.keep_fp32 else ""),
         "options": _pairs(scheduler.config),
@@ -99,7 +100,7 @@ def _steps(manifest: Manifest) -> Table:
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("next sample", overflow="fold")
     tables = manifest.tables
-    for step in range(manifest.scheduler.steps):
+    for step in range(manifest.scheduler.begin, manifest.scheduler.steps):
         evaluations = [e for e in tables.evaluations if e.step == step]
         draws = str(manifest.noise.steps.count(step))
         if evaluations:
@@ -134,10 +135,15 @@ def _bindings(manifest: Manifest) -> Table:
 
 def _coefficients(manifest: Manifest, step: int) -> str:
     """The step as a formula, where the sampler is affine."""
-    rows = manifest.tables.coefficients
-    if step >= len(rows):
+    rows, taken = manifest.tables.coefficients, step - manifest.scheduler.begin
+    if taken >= len(rows):
         return "-"
-    return " ".join(f"{c:+.4g}*{name}" for name, c in rows[step].items()).removeprefix("+") or "0"
+    return " ".join(f"{c:+.4g}*{name}" for name, c in rows[taken].items()).removeprefix("+") or "0"
+
+
+def _task(manifest: Manifest) -> str:
+    begin, steps = manifest.scheduler.begin, manifest.scheduler.steps
+    return manifest.task.replace("_", " ") + (f", steps {begin} to {steps - 1}" if begin else "")
 
 
 def _guidance(manifest: Manifest) -> str:

@@ -33,7 +33,7 @@ def run(
     settings: Annotated[
         list[str] | None,
         typer.Option(
-            "--set", metavar="NAME=VALUE", help="An input: class_labels=0,1,2 or name=@file.npy. Repeatable."
+            "--set", metavar="NAME=VALUE", help="An input: class_labels=0,1,2 or name=@file.npy (or .png). Repeatable."
         ),
     ] = None,
     guidance_scale: Annotated[

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from samplegraph.export.cli.image_file import load_picture
 from samplegraph.runtime import InputError
 
 _WORDS = {"true": True, "false": False, "null": None, "none": None}
@@ -35,7 +36,7 @@ def parse_settings(items: Iterable[str], option: str = "--set") -> dict[str, Any
 
 
 def parse_value(text: str, name: str = "value") -> Any:
-    """A number, true, false, null, a comma list of them, JSON (``[...]``, ``{...}``), ``@file.npy``, a word.
+    """A number, true, false, null, a comma list, JSON (``[...]``, ``{...}``), ``@file.npy``, ``@file.png``, a word.
 
     Raises:
         InputError: empty, broken JSON, or a file that cannot be read.
@@ -44,7 +45,8 @@ def parse_value(text: str, name: str = "value") -> Any:
     if not text:
         raise InputError(f"{name}= has no value; give a number, a list such as 0,1,2, or @file.npy")
     if text[0] == "@":
-        return load_array(Path(text[1:]), name)
+        path = Path(text[1:])
+        return load_picture(path, name) if path.suffix.lower() == ".png" else load_array(path, name)
     if text[0] in '[{"':
         try:
             return json.loads(text)

@@ -48,6 +48,12 @@ def samplegraph(*arguments: str) -> int:
         (["--guidance-scale", "3,1,2.5"], f"tiny-ddim-3-gl{hashlib.sha256(b'(3.0, 1.0, 2.5)').hexdigest()[:6]}"),
         (["--guidance-interval", "sigma:0.3,inf", "--guidance-rescale", "0.7"], "tiny-ddim-3-gi0.3-inf-gr0.7"),
         (["--guidance-scale", "2", "--guidance-interval", "steps:0,0.5"], "tiny-ddim-3-g2-gs0-0.5"),
+        (["--strength", "0.7"], "tiny-ddim-3-s0.7"),
+        (["--strength", "1"], "tiny-ddim-3-s1"),
+        (["--begin", "2", "--batch", "2"], "tiny-ddim-3-begin2-b2"),
+        (["--begin", "0"], "tiny-ddim-3-begin0"),
+        (["--inpaint"], "tiny-ddim-3-inpaint"),
+        (["--inpaint", "--strength", "0.70"], "tiny-ddim-3-s0.7-inpaint"),
         (["--name", "mine"], "mine"),
     ],
 )

@@ -165,3 +165,10 @@ def test_a_warm_up_that_does_not_fit() -> None:
 def test_strength_and_begin_exclude_each_other() -> None:
     with pytest.raises(OptionError, match=r"strength=0.5 and begin=3 are both given"):
         Sampler(Smooth(), create("ddim", 8), strength=0.5, begin=3)
+
+
+@pytest.mark.parametrize(("steps", "begin"), [(12, 3), (12, 8), (25, 10)])
+def test_pndm_warms_up_anew_with_runge_kutta(steps: int, begin: int) -> None:
+    config = {"_class_name": "PNDMScheduler"}
+    theirs = pndm_image_to_image(config, steps, begin)
+    assert relative_error(ours(from_config(config, steps), begin=begin), theirs) <= 1e-5
