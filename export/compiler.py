@@ -21,6 +21,8 @@ from typing import Any
 import numpy as np
 import onnx_ir as ir
 
+from samplegraph.export import budget
+from samplegraph.export.budget import Teller
 from samplegraph.export.capture import Captures, trace_sampler
 from samplegraph.export.collection import paused_collection
 from samplegraph.export.cost import Work, costs
@@ -55,6 +57,8 @@ def compile(
     captures: Captures | None = None,
     precision: str | None = None,
     keep_fp32: Sequence[str] = (),
+    force: bool = False,
+    tell: Teller | None = None,
     progress: Listener | None = None,
 ) -> Program:
     """Compile ``sampler`` into one unrolled graph.
@@ -71,10 +75,12 @@ def compile(
         precision: of the network: ``fp32``, ``fp16`` or ``bf16``; the one that it has where left out. The sampler
             around it is float32.
         keep_fp32: patterns (``fnmatch``) of what stays float32: op types, modules, weights or nodes.
+        force: make graphs that would take more than ten minutes to load, too.
+        tell: takes a warning about what loads slowly; ``warnings.warn`` where left out.
         progress: told ``(phase, done, total)``.
 
     Raises:
-        ExportError: the model or the scheduler cannot be captured, or a shape is not allowed.
+        ExportError: the model or the scheduler cannot be captured, a shape is not allowed, or the graph is too large.
     """
     one_of("weights", weights, MODES)
     if not sampler.profile.nfe:
@@ -84,10 +90,15 @@ def compile(
     phases = Phases(progress)
     wanted = precision_of(sampler.denoiser, precision, keep_fp32)
     sig = signature(sampler, sample_shape, conditions, batch)
+    parameters = list(sampler.denoiser.network.parameters())
+    stored, nfe = sum(p.nbytes for p in parameters), sampler.profile.nfe
+    budget.check(len(parameters), nfe, stored, force=force, tell=lambda _: None)  # at least one node for each
     with phases.phase("capture denoiser"):
         captures = captures or Captures()
         convert = Converter(wanted)
         targets = _targets(sampler, sig, captures, convert)
+    nodes = max(len(target.denoiser.graph) for target in targets.values())
+    budget.check(nodes, nfe, stored, force=force, tell=tell)
     with phases.phase("capture sampler"):
         graph = _sampler_graph(sampler, sig)
     with phases.phase("link", sampler.profile.nfe) as site_done:
@@ -103,8 +114,8 @@ def compile(
         widest = groups[0].parts
         by_class = costs(widest.bindings, groups[0].rows)
         stem = name or default_name(sampler, sig) + wanted.suffix
-        stored = Weights(sha256, size)
-        manifest = describe(sampler, sig, stem, "unrolled", stored, versions, by_class, widest.counts, visited)
+        held = Weights(sha256, size)
+        manifest = describe(sampler, sig, stem, "unrolled", held, versions, by_class, widest.counts, visited)
         manifest = replace(manifest, precision=wanted.name, keep_fp32=wanted.keep_fp32)
         graph.producer_name, graph.producer_version = "samplegraph", versions["samplegraph"]
         graph.graph.name = manifest.name

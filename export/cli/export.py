@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -9,9 +11,10 @@ import typer
 
 from samplegraph.export.cli.console import interruptible, phase_bars, stdout
 from samplegraph.export.cli.errors import needs_extra
+from samplegraph.export.cli.jobs import jobs, table
 from samplegraph.export.cli.output import check_output
 from samplegraph.export.cli.steps import step_table
-from samplegraph.export.cli.values import parse_settings, whole_number
+from samplegraph.export.cli.values import parse_settings
 from samplegraph.runtime import InputError, read_manifest
 
 if TYPE_CHECKING:
@@ -26,9 +29,16 @@ EXAMPLE = "samplegraph export --scheduler ddim --steps 25 --output build"
 
 def export(
     scheduler: Annotated[
-        str | None, typer.Option(help="Scheduler name; `samplegraph list` shows them.")
+        str | None,
+        typer.Option(help="Scheduler name, or several such as ddim,euler; `samplegraph list` shows them."),
     ] = None,
-    steps: Annotated[str | None, typer.Option(help="Number of steps.", metavar="N")] = None,
+    steps: Annotated[
+        str | None,
+        typer.Option(
+            help="Number of steps, or several such as 4,10,25: a graph for each, over one weights file.",
+            metavar="N",
+        ),
+    ] = None,
     model: Annotated[
         str | None,
         typer.Option(help="Built-in model, or package.module:factory. Default: the scheduler's demo model."),
@@ -124,11 +134,14 @@ def export(
     verify: Annotated[
         bool, typer.Option("--verify/--no-verify", help="Compare with the eager sampler.")
     ] = True,
+    force: Annotated[
+        bool, typer.Option("--force", help="Make graphs that would take more than ten minutes to load, too.")
+    ] = False,
 ) -> None:
     """Compile model + scheduler + steps into one verified ONNX graph with its manifest."""
     options = parse_settings(settings or [])
     examples = parse_settings(condition or [], "--condition")
-    count = whole_number("steps", steps) if steps is not None else None
+    asked = jobs(scheduler, steps, name)
     scale = _scale(guidance_scale)
     rows = _batch(batch)
     if name is not None and (not name or Path(name).name != name or name.startswith(".")):
@@ -138,55 +151,79 @@ def export(
     check_output(output / f"{name or 'graph'}.onnx", (".onnx",))
     _check_target(optimize_for, prepack, precision)
     with needs_extra("export", "export"):
+        from samplegraph.export.capture import Captures
         from samplegraph.export.compiler import compile
         from samplegraph.models import Sampler
         from samplegraph.models.demo import demo_source
         from samplegraph.models.load import load_model
 
+    shape = (1, *_ints("sample_shape", sample_shape)) if sample_shape else None
+    rows_of = {key: _example(key, value) for key, value in examples.items()}
     with phase_bars() as progress:
 
-        def work() -> Program:
-            network = load_model(demo_source(scheduler) if model is None else model)
-            made = make_scheduler(scheduler, scheduler_config, count, options, network)
-            sampler = Sampler(
-                network,
-                made,
-                scale,
-                guidance_interval=guidance_interval,
-                guidance_rescale=guidance_rescale,
-                strength=strength,
-                begin=begin,
-                inpaint=inpaint,
-            )
-            shape = (1, *_ints("sample_shape", sample_shape)) if sample_shape else None
+        def prepare() -> list[Sampler]:
+            networks: dict[str, Any] = {}
+            samplers = []
+            for job in asked:
+                source = demo_source(job.scheduler) if model is None else model
+                if source not in networks:
+                    networks[source] = load_model(source)
+                made = make_scheduler(job.scheduler, scheduler_config, job.steps, options, networks[source])
+                sampler = Sampler(
+                    networks[source],
+                    made,
+                    scale,
+                    guidance_interval=guidance_interval,
+                    guidance_rescale=guidance_rescale,
+                    strength=strength,
+                    begin=begin,
+                    inpaint=inpaint,
+                )
+                samplers.append(sampler)
+            return samplers
+
+        captures = Captures()
+
+        def work(sampler: Sampler) -> Program:
             program = compile(
                 sampler,
                 shape,
-                {key: _example(key, value) for key, value in examples.items()},
+                rows_of,
                 batch=rows,
                 name=name,
                 weights=weights,
+                captures=captures,
                 precision=precision,
                 keep_fp32=keep_fp32 or [],
+                force=force,
+                tell=lambda text: print(f"warning: {text}", file=sys.stderr),
                 progress=progress,
             )
             if verify:
                 program.verify()
             return program
 
-        try:
-            program = interruptible(work)
-        except RuntimeError as error:
-            if "can't allocate memory" in str(error):  # how torch says it
-                raise InputError(f"batch={batch}: out of memory; give a smaller batch or sample_shape") from error
-            raise
-        path = program.save(output / f"{program.manifest.name}.onnx")
-        if optimize_for is not None:
-            target = optimize_for
-            optimized = interruptible(lambda: program.optimize(path, target, prepack=prepack, verified=verify))
-    _summary(program, path)
-    if optimize_for is not None:
-        _optimized(optimized)
+        made: list[tuple[Program, Path]] = []
+        optimized = []
+        samplers = interruptible(prepare)
+        for sampler in samplers:
+            try:
+                program = interruptible(partial(work, sampler))
+            except RuntimeError as error:
+                if "can't allocate memory" in str(error):  # how torch says it
+                    raise InputError(f"batch={batch}: out of memory; give a smaller batch or sample_shape") from error
+                raise
+            path = program.save(output / f"{program.manifest.name}.onnx")
+            made.append((program, path))
+            if optimize_for is not None:
+                optimise = partial(program.optimize, path, optimize_for, prepack=prepack, verified=verify)
+                optimized.append(interruptible(optimise))
+    if len(made) == 1:
+        _summary(*made[0])
+    else:
+        stdout().print(table(made))
+    for path in optimized:
+        _optimized(path)
 
 
 def _check_target(optimize_for: str | None, prepack: bool | None, precision: str | None) -> None:

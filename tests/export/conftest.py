@@ -42,7 +42,7 @@ def quick_export(monkeypatch: pytest.MonkeyPatch, captures: Captures, networks: 
         return networks[source]
 
     def compile_quickly(*args: Any, original: Callable[..., Any] = compiler.compile, **options: Any) -> Any:
-        return original(*args, captures=captures, **options)
+        return original(*args, **{**options, "captures": captures})
 
     monkeypatch.setattr(load, "load_model", load_once)
     monkeypatch.setattr(compiler, "compile", compile_quickly)
