@@ -19,6 +19,7 @@ from samplegraph.export.errors import ExportError
 from samplegraph.export.passes import tidy_denoiser
 from samplegraph.export.plain_call import call_plainly, check_shape, reason_of
 from samplegraph.export.raw import Digests
+from samplegraph.export.segment import Segment, whole
 from samplegraph.export.shared_constants import share_constants
 from samplegraph.export.signature import BATCH_AXIS, Signature
 from samplegraph.export.symbolic_axis import with_axis
@@ -97,8 +98,8 @@ def capture_denoiser(denoiser: Denoiser, sig: Signature, count: int) -> ir.Model
     return model
 
 
-def trace_sampler(sampler: Sampler, sig: Signature) -> ir.Model:
-    """The sampler with each denoiser evaluation as one node ``samplegraph::Denoiser(sample, *conditions)``.
+def trace_sampler(sampler: Sampler, sig: Signature, segment: Segment | None = None) -> ir.Model:
+    """The steps of ``segment``, or all, with each evaluation as a node ``samplegraph::Denoiser(sample, *conditions)``.
 
     Works for every scheduler; the node's attribute ``point`` is the grid point. Outputs as of ``lower_sampler``.
 
@@ -108,19 +109,22 @@ def trace_sampler(sampler: Sampler, sig: Signature) -> ir.Model:
     traced = copy.copy(sampler)
     traced._modules = dict(sampler._modules)
     traced.denoiser = _OpaqueDenoiser(sampler, sig.model_conditions())
+    segment = segment or whole(sampler, sig)
     batch = sig.example_batch
     examples: list[torch.Tensor] = []
     shapes: list[dict[int, Any]] = []
     axis = torch.export.Dim("batch")
-    for t in sig.inputs:
+    for t in segment.inputs:
         shape = [batch if isinstance(n, str) else n for n in t.shape]
         examples.append(torch.zeros(shape, dtype=getattr(torch, t.dtype)))
         shapes.append({i: axis for i, n in enumerate(t.shape) if isinstance(n, str)})
     dynamic = None if sig.batch else (tuple(shapes),)
-    outputs = ["sample", *(f"visited_{i}" for i in range(sampler.scheduler.steps - 1))]
-    model = _export(_Flat(traced, sig.names), tuple(examples), sig.names, outputs, dynamic)
+    own = [t.name for t in segment.outputs]
+    outputs = [*own, *(f"visited_{i}" for i in segment.indices[:-1])]
+    model = _export(_Flat(traced, segment), tuple(examples), segment.names, outputs, dynamic)
     _unmark(model.graph)
     _rename(model.graph, "h.")
+    _name_edges(model.graph, segment.names, own)
     return model
 
 
@@ -140,17 +144,20 @@ class _Network(nn.Module):
 
 
 class _Flat(nn.Module):
-    """The sampler with positional inputs; returns the sample, and the marked samples after the earlier steps."""
+    """A segment of the sampler with positional inputs: its outputs, and the marked samples after the earlier steps."""
 
-    def __init__(self, sampler: Sampler, names: Sequence[str]) -> None:
+    def __init__(self, sampler: Sampler, segment: Segment) -> None:
         super().__init__()
-        self.sampler, self.names = sampler, list(names)
+        self.sampler, self.segment = sampler, segment
 
     def forward(self, *tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        given = dict(zip(self.names, tensors, strict=True))
+        given = dict(zip(self.segment.names, tensors, strict=True))
         noise, step_noise = given.pop("noise", None), given.pop("step_noise", None)
-        *visited, sample = self.sampler.samples(noise, step_noise, **given)
-        return sample, *(_marked(x) for x in visited)
+        carried = tuple(given.pop(name) for name in self.segment.carried)
+        *earlier, last = self.sampler.walk(self.segment.indices, carried, noise, step_noise, given)
+        named = {"sample": last.sample, **{f"state_{j}": value for j, value in enumerate(last.state)}, "x0": last.x0}
+        handed = [value for t in self.segment.outputs[1:] if (value := named[t.name]) is not None]
+        return last.sample, *(_marked(value) for value in (*handed, *(position.sample for position in earlier)))
 
 
 def _marked(x: torch.Tensor) -> torch.Tensor:
@@ -225,6 +232,21 @@ def _export(
                 "model.eval() and remove it"
             )
     return model
+
+
+def _name_edges(graph: ir.Graph, inputs: Sequence[str], outputs: Sequence[str]) -> None:
+    """Give inputs and outputs their names; a tensor that is two of these is copied."""
+    for name, value in zip(inputs, graph.inputs, strict=True):
+        value.name = name
+    for k, name in enumerate(outputs):
+        value = graph.outputs[k]
+        if value.producer() is not None and value not in graph.outputs[:k]:
+            value.name = name
+        else:
+            node = ir.Node("", "Identity", [value], num_outputs=1)
+            node.outputs[0].name, node.outputs[0].type, node.outputs[0].shape = name, value.type, value.shape
+            graph.append(node)
+            graph.outputs[k] = node.outputs[0]
 
 
 def _rename(graph: ir.Graph, prefix: str) -> None:

@@ -4,9 +4,11 @@ sampler + example shapes
   -> signature            graph inputs and output                                    (signature)
   -> denoiser graph       captured once, optimised before anything is unrolled       (capture, passes)
   -> its precision        float16 or bfloat16, float32 at its edge                    (precision, narrow, keep)
+  -> segments             the steps that become one graph: all, or chunks            (segment)
   -> sampler graph        each evaluation one opaque node; affine ones without torch (lower, else capture)
   -> specialised parts    by binding time, for all call sites                        (bindings, fold, specialise)
   -> linked graph         sites in place of the opaque nodes, weights shared         (link)
+  or, evaluation by evaluation: a table of coefficients and a graph that applies a row  (coefficients, recurrent)
   -> Program              manifest, serialisation, verification                      (describe, emit, verify)
 """
 
@@ -16,6 +18,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from importlib.metadata import version
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -24,16 +27,20 @@ import onnx_ir as ir
 from samplegraph.export import budget
 from samplegraph.export.budget import Teller
 from samplegraph.export.capture import Captures, trace_sampler
+from samplegraph.export.coefficients import recurrent_tables
 from samplegraph.export.collection import paused_collection
-from samplegraph.export.cost import Work, costs
 from samplegraph.export.describe import describe
 from samplegraph.export.errors import ExportError
+from samplegraph.export.layout import Layout, parse_layout
 from samplegraph.export.link import Target, link
 from samplegraph.export.lower import lower_sampler
+from samplegraph.export.part import Part, drop_unread, number, part
 from samplegraph.export.passes import tidy_linked
 from samplegraph.export.phases import Listener, Phases
 from samplegraph.export.precision import Converter, precision_of
 from samplegraph.export.program import Program
+from samplegraph.export.recurrent import recurrent_part
+from samplegraph.export.segment import CARRIED, Segment, chunks, whole
 from samplegraph.export.signature import Signature, signature
 from samplegraph.export.weights import MODES, digest, is_external
 from samplegraph.models import Sampler
@@ -54,6 +61,8 @@ def compile(
     batch: int | str | None = None,
     name: str | None = None,
     weights: str = "auto",
+    layout: str = "unrolled",
+    more: Sequence[Sampler] = (),
     captures: Captures | None = None,
     precision: str | None = None,
     keep_fp32: Sequence[str] = (),
@@ -61,7 +70,7 @@ def compile(
     tell: Teller | None = None,
     progress: Listener | None = None,
 ) -> Program:
-    """Compile ``sampler`` into one unrolled graph.
+    """Compile ``sampler`` into one graph, or a set of graphs where ``layout`` is ``chunked:K``.
 
     Args:
         sample_shape: (B, ...); the model's declared shape at batch 1 where left out.
@@ -71,6 +80,9 @@ def compile(
         weights: ``auto`` (embedded below 16 MB, else external), ``embed``, ``external`` (in a safetensors file in or
             below the output folder where that holds them, else in a file of their own) or ``copy`` (never in a
             safetensors file).
+        layout: ``unrolled``, ``chunked:K`` (K steps per graph), ``step`` (one evaluation, driven by the runtime) or
+            ``loop`` (an ONNX Loop); the last two need a scheduler whose steps are linear combinations.
+        more: the same sampler at other step counts, whose coefficients the ``step`` layout is to carry as well.
         captures: denoisers captured before, for several programs over one network.
         precision: of the network: ``fp32``, ``fp16`` or ``bf16``; the one that it has where left out. The sampler
             around it is float32.
@@ -87,54 +99,77 @@ def compile(
         raise ExportError(
             f"steps={sampler.scheduler.steps} of {sampler.scheduler.name} never asks the model; give more steps"
         )
+    form = parse_layout(layout)
     phases = Phases(progress)
     wanted = precision_of(sampler.denoiser, precision, keep_fp32)
     sig = signature(sampler, sample_shape, conditions, batch)
+    segments = chunks(sampler, sig, form.size) if form.kind == "chunked" else [whole(sampler, sig)]
+    tables = recurrent_tables([sampler, *more], form) if form.is_recurrent else None
+    captures, convert = captures or Captures(), Converter(wanted)
     parameters = list(sampler.denoiser.network.parameters())
-    stored, nfe = sum(p.nbytes for p in parameters), sampler.profile.nfe
+    stored = sum(p.nbytes for p in parameters)
+    nfe = 1 if tables else max(sum(map(len, sampler.profile.evaluations[s.first : s.last])) for s in segments)
     budget.check(len(parameters), nfe, stored, force=force, tell=lambda _: None)  # at least one node for each
     with phases.phase("capture denoiser"):
-        captures = captures or Captures()
-        convert = Converter(wanted)
         targets = _targets(sampler, sig, captures, convert)
     nodes = max(len(target.denoiser.graph) for target in targets.values())
     budget.check(nodes, nfe, stored, force=force, tell=tell)
-    with phases.phase("capture sampler"):
-        graph = _sampler_graph(sampler, sig)
-    with phases.phase("link", sampler.profile.nfe) as site_done:
-        groups = link(graph, targets.__getitem__, site_done)
-        graph.graph.opset_imports[""] = wanted.opset
-        tidy_linked(graph)
-        visited = _visited(graph.graph)
+    if tables is not None:
+        with phases.phase("link"):
+            denoiser = max(targets.values(), key=lambda target: target.rows).denoiser
+            parts = [recurrent_part(sampler, sig, denoiser, tables, form)]
+    else:
+        parts = _unrolled(sampler, sig, targets, segments, phases)
     with phases.phase("describe"):
-        used = [w for group in groups for w in group.parts.weights if w.uses()]
+        used = list({w.name: w for part in parts for w in part.weights}.values())
         sha256, size = digest(used, captures.digests)
         is_external(weights, size)  # refuses what cannot be embedded
-        versions = {package: version(package) for package in _PACKAGES}
-        widest = groups[0].parts
-        by_class = costs(widest.bindings, groups[0].rows)
-        stem = name or default_name(sampler, sig) + wanted.suffix
         held = Weights(sha256, size)
-        manifest = describe(sampler, sig, stem, "unrolled", held, versions, by_class, widest.counts, visited)
-        manifest = replace(manifest, precision=wanted.name, keep_fp32=wanted.keep_fp32)
-        graph.producer_name, graph.producer_version = "samplegraph", versions["samplegraph"]
-        graph.graph.name = manifest.name
-    work = sum((g.work for g in groups), Work())
-    digests = captures.digests
-    return Program(graph, manifest, sampler, sig, used, by_class, work, phases, convert.note, weights, digests)
+        versions = {package: version(package) for package in _PACKAGES}
+        stem = name or default_name(sampler, sig, form) + wanted.suffix
+        for part in parts:
+            made = describe(sampler, sig, stem, str(form), held, versions, part)
+            part.manifest = replace(made, precision=wanted.name, keep_fp32=wanted.keep_fp32)
+            part.model.graph.opset_imports[""] = wanted.opset
+            part.model.producer_name, part.model.producer_version = "samplegraph", versions["samplegraph"]
+            part.model.graph.name = stem + part.suffix
+    return Program(parts, sampler, sig, used, phases, convert.note, weights, captures.digests)
 
 
-def _visited(graph: ir.Graph) -> tuple[str, ...]:
-    """Names of the sample after each step; ``sample`` becomes the graph's only output."""
-    final, *earlier = graph.outputs
-    del graph.outputs[1:]
+def _unrolled(
+    sampler: Sampler, sig: Signature, targets: Mapping[int, Target], segments: Sequence[Segment], phases: Phases
+) -> list[Part]:
+    """One graph per segment, the last first: a segment hands on only what a later one reads."""
+    parts: list[Part] = []
+    wanted: list[str] | None = None
+    with phases.phase("link", sampler.profile.nfe) as site_done:
+        done = count()
+        for segment in reversed(segments):
+            if wanted is not None:
+                segment = segment.narrowed(segment.names, [*wanted, "sample", "x0"])
+            graph = _sampler_graph(sampler, sig, segment)
+            groups = link(graph, targets.__getitem__, lambda _: site_done(next(done)))
+            tidy_linked(graph)
+            visited = _visited(graph.graph, len(segment.outputs))
+            if segment.chunked:
+                segment = drop_unread(graph, segment)
+                wanted = [name.removesuffix(CARRIED) for name in segment.carried]
+            parts.append(part(graph, segment, groups, visited))
+    return number(parts[::-1])
+
+
+def _visited(graph: ir.Graph, count: int) -> tuple[str, ...]:
+    """Names of the sample after each step; only the first ``count`` outputs remain."""
+    final, *earlier = [graph.outputs[0], *graph.outputs[count:]]
+    del graph.outputs[count:]
     return tuple(str(value.name) for value in (*earlier, final))
 
 
-def default_name(sampler: Sampler, sig: Signature) -> str:
-    """``<model>-<scheduler>-<steps>``, then where it starts, a batch other than 1, guidance that is no mere input."""
+def default_name(sampler: Sampler, sig: Signature, layout: Layout) -> str:
+    """``<model>-<scheduler>-<steps>``, then layout, where it starts, batch and guidance that are not the default."""
     model = re.sub(r"[^\w.-]+", "-", sampler.spec.name).strip("-.") or "model"
     stem = f"{model}-{sampler.scheduler.name}-{sampler.scheduler.steps}"
+    stem += layout.suffix
     task = sampler.task
     if task.strength is not None:
         stem += f"-s{task.strength:g}"
@@ -158,12 +193,13 @@ def _targets(sampler: Sampler, sig: Signature, captures: Captures, convert: Conv
     return found
 
 
-def _sampler_graph(sampler: Sampler, sig: Signature) -> ir.Model:
+def _sampler_graph(sampler: Sampler, sig: Signature, segment: Segment) -> ir.Model:
     """Lowered from the plan where the scheduler is affine, else traced, as where a clipped x0 was infinite before."""
     try:
-        return trace_sampler(sampler, sig) if _keeps_rounding(sampler) else lower_sampler(sampler, sig)
+        route = trace_sampler if _keeps_rounding(sampler) else lower_sampler
+        return route(sampler, sig, segment)
     except (TypeError, ZeroDivisionError):
-        return trace_sampler(sampler, sig)
+        return trace_sampler(sampler, sig, segment)
 
 
 def _keeps_rounding(sampler: Sampler) -> bool:

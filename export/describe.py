@@ -6,9 +6,9 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, replace
-from typing import Any
 
-from samplegraph.export.cost import Cost
+from samplegraph.export.part import Part
+from samplegraph.export.plain import plain
 from samplegraph.export.signature import Signature
 from samplegraph.models import Sampler
 from samplegraph.models.guidance import INPUT
@@ -33,11 +33,9 @@ def describe(
     layout: str,
     weights: Weights,
     versions: Mapping[str, str],
-    by_class: Mapping[str, Cost],
-    specialised: Mapping[str, int],
-    visited: tuple[str, ...],
+    part: Part,
 ) -> Manifest:
-    """Everything a runtime has to know about ``sampler`` in the given layout."""
+    """Everything a runtime has to know about one graph of ``sampler`` in the given layout."""
     scheduler, spec, profile = sampler.scheduler, sampler.spec, sampler.profile
     schedule = asdict(spec.noise_schedule) if spec.noise_schedule is not None else None
     draws = tuple(step for step, count in enumerate(profile.draws) for _ in range(count))
@@ -46,17 +44,20 @@ def describe(
         layout=layout,
         model=Model(spec.name, sampler.denoiser.prediction_type, spec.timestep_dtype, schedule),
         scheduler=SchedulerInfo(
-            scheduler.name, _plain(scheduler.config), scheduler.steps, profile.nfe, scheduler.order, sampler.task.begin
+            scheduler.name, plain(scheduler.config), scheduler.steps, profile.nfe, scheduler.order, sampler.task.begin
         ),
-        tables=replace(_tables(sampler), visited=visited),
+        tables=replace(_tables(sampler), visited=part.visited),
         guidance=_guidance(sampler, sig),
         noise=NoisePlan(profile.noise_slices, draws, scheduler.init_noise_sigma, scheduler.noise_kind),
-        inputs=sig.inputs,
-        outputs=(sig.output,),
+        inputs=part.segment.inputs,
+        outputs=part.segment.outputs,
         weights=weights,
         versions=versions,
-        bindings={name: BindingCost(**asdict(cost)) for name, cost in by_class.items()},
-        specialised=specialised,
+        bindings={name: BindingCost(**asdict(cost)) for name, cost in part.bindings.items()},
+        specialised=part.counts,
+        caller=sig.inputs if part.chunk or part.recurrence else (),
+        chunk=part.chunk,
+        recurrence=part.recurrence,
         task=sampler.task.kind,
     )
 
@@ -71,7 +72,7 @@ def _tables(sampler: Sampler) -> Tables:
     )
     timesteps, alphas, sigmas = (tuple(map(float, t)) for t in (grid.timesteps, grid.alpha, grid.sigma))
     try:
-        coefficients = plan(sampler.scheduler, sampler.denoiser.prediction_type)
+        coefficients = plan(sampler.scheduler, sampler.denoiser.prediction_type, sampler.denoiser.input_scale)
     except NotAffineError:
         return Tables(timesteps, alphas, sigmas, evaluations, _digest(sampler))
     rows = tuple(
@@ -86,7 +87,7 @@ def _digest(sampler: Sampler) -> str:
     digest = hashlib.sha256()
     for table in (grid.timesteps, grid.alpha, grid.sigma, grid.alpha_next, grid.sigma_next):
         digest.update(table.astype("<f8").tobytes())
-    own = {"scheduler": sampler.scheduler.name, "config": _plain(sampler.scheduler.config)}
+    own = {"scheduler": sampler.scheduler.name, "config": plain(sampler.scheduler.config)}
     digest.update(json.dumps(own, sort_keys=True).encode())
     return digest.hexdigest()
 
@@ -104,16 +105,3 @@ def _guidance(sampler: Sampler, sig: Signature) -> GuidancePlan:
     mode = "input" if guidance.scale == INPUT else "baked"
     scale = sampler.spec.guidance_scale if guidance.scale == INPUT else float(guidance.scale or 0.0)
     return GuidancePlan(mode, scale, sig.guided, scales if len(set(scales)) > 1 else (), interval, guidance.rescale)
-
-
-def _plain(value: Any) -> Any:
-    """``value`` as JSON has it; infinities become strings."""
-    if isinstance(value, Mapping):
-        return {str(k): _plain(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(v) for v in value]
-    if hasattr(value, "tolist"):
-        return _plain(value.tolist())
-    if isinstance(value, float) and not abs(value) < float("inf"):
-        return str(value)
-    return value

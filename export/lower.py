@@ -8,13 +8,14 @@ is needed (a denoiser call, the end of a step), so scalar chains, unused history
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Mapping
 
 import numpy as np
 import onnx_ir as ir
 
 from samplegraph.export.builder import CALL, DOMAIN, OPSET, Builder, graph_input
 from samplegraph.export.rescale import rescaled
+from samplegraph.export.segment import Segment, whole
 from samplegraph.export.signature import Signature
 from samplegraph.models import Sampler
 from samplegraph.models.guidance import NEGATIVE, SCALE
@@ -27,40 +28,49 @@ from samplegraph.schedulers.prediction import convert
 _CARRIED_TERMS = 2
 
 
-def lower_sampler(sampler: Sampler, sig: Signature, step_done: Callable[[int], None] | None = None) -> ir.Model:
-    """The sampler as a graph with each denoiser evaluation as one node ``samplegraph::Denoiser``.
+def lower_sampler(sampler: Sampler, sig: Signature, segment: Segment | None = None) -> ir.Model:
+    """The steps of ``segment``, or all, as a graph with each denoiser evaluation as a node ``samplegraph::Denoiser``.
 
-    Its outputs are ``sample`` and, behind it, the samples after the first N - 1 steps.
+    Its outputs are those of the segment and, behind them, the samples after all steps but the last.
 
     Raises:
         TypeError: the scheduler is not affine in the sample (trace it instead).
     """
-    lowering = _Lowering(sampler, sig)
-    x = lowering.first_sample()
-    state = sampler.scheduler.init(x)
-    for i in sampler.scheduler.indices:
+    segment = segment or whole(sampler, sig)
+    lowering = Lowering(sampler, sig, segment)
+    x, state = lowering.begin()
+    for i in segment.indices:
         x, state = sampler.scheduler.step(i, x, state, lowering.denoise, lowering.noise)
         lowering.visited.append(lowering.after_step(i, lowering.emit(x)))
         x = lowering.symbol(lowering.visited[-1])
         state = tuple(lowering.shortened(row) for row in state)
-        if step_done:
-            step_done(i)
-    return lowering.finish(x)
+    return lowering.finish({"sample": x, **{f"state_{j}": row for j, row in enumerate(state)}, "x0": lowering.x0})
 
 
-class _Lowering:
+class Lowering:
     """Graph values by symbol name, and the operations that need tensors."""
 
-    def __init__(self, sampler: Sampler, sig: Signature) -> None:
-        self.sampler, self.sig = sampler, sig
-        self.inputs = {t.name: graph_input(t.name, t.dtype, t.shape) for t in sig.inputs}
+    def __init__(self, sampler: Sampler, sig: Signature, segment: Segment) -> None:
+        self.sampler, self.sig, self.segment = sampler, sig, segment
+        self.inputs = {t.name: graph_input(t.name, t.dtype, t.shape) for t in segment.inputs}
         self.values: dict[str, ir.Value] = {}
         self.b = Builder("h")
         self.drawn = 0
         self.visited: list[ir.Value] = []
+        self.x0 = Affine()
+        dtype = str(sampler.denoiser.dtype).removeprefix("torch.")
+        self.kind = ir.DataType[{"float32": "FLOAT", "float64": "DOUBLE"}.get(dtype, dtype.upper())]
         self.rows = {wide: self._condition_rows(wide) for wide in self._widths()}
         self.keep: ir.Value | None = None
         self.given = {name: self.symbol(self.inputs[name]) for name in (NOISE, INIT) if name in self.inputs}
+
+    def begin(self) -> tuple[Affine, tuple[Affine, ...]]:
+        """The sample and the solver's state before the first step of the segment."""
+        if self.segment.carried:
+            x, *state = (self.symbol(self.inputs[name]) for name in self.segment.carried)
+            return x, tuple(state)
+        x = self.first_sample()
+        return x, self.sampler.scheduler.init(x)
 
     def symbol(self, value: ir.Value) -> Affine:
         """``1 * value``."""
@@ -72,8 +82,8 @@ class _Lowering:
         """The tensor of a linear combination: at most one Mul per term and one Add between terms."""
         terms = [(self.values[name], c) for name, c in row.terms.items() if c != 0.0]
         if not terms:
-            like = next(iter(self.given.values()))
-            return self.b.one("Mul", [self.values[next(iter(like.terms))], self.b.scalar(0.0)])
+            like = next(iter(self.inputs.values()))
+            return self.b.one("Mul", [like, self.b.scalar(0.0)])
         terms.sort(key=lambda term: np.float32(term[1]) != 1)
         total: ir.Value | None = None
         for value, coefficient in terms:
@@ -126,39 +136,48 @@ class _Lowering:
         if d.input_shift or d.splits:
             raise TypeError("the model's input is shifted, or its output holds a variance")
         factor = float(d.input_scale[i])
-        seen = self.emit(factor * x)
         scale = d.scale_at(i) if self.sig.guided else None
-        if scale is not None:
-            seen = self.b.one("Concat", [seen, seen], {"axis": 0})
-        kind = ir.DataType[{"float32": "FLOAT", "float64": "DOUBLE"}.get(n := str(d.dtype)[6:], n.upper())]
-        if kind != ir.DataType.FLOAT:
-            seen = self.b.one("Cast", [seen], {"to": int(kind)})
+        seen = self.shown(self.emit(factor * x), scale is not None)
         output = self.b.one(CALL, [seen, *self.rows[scale is not None]], {"point": i}, domain=DOMAIN)
-        if kind != ir.DataType.FLOAT:
-            output = self.b.one("Cast", [output], {"to": int(ir.DataType.FLOAT)})
+        m, uncond = self.read(output, scale)
         alpha, sigma = float(d.grid.alpha[i]), float(d.grid.sigma[i])
         unguided: Prediction[Affine] | None = None
-        if scale is None:
-            m = self.symbol(output)
-        else:
-            halves = self.b.op("Split", [output], {"axis": 0, "num_outputs": 2}, num_outputs=2)
-            uncond, cond = (self.sized(half) for half in halves)
-            m = self._combined(uncond, cond, scale)
-            if d.apart:
-                unguided = convert(d.prediction_type, x, self.symbol(uncond), alpha, sigma, factor)
+        if uncond is not None and d.apart:
+            unguided = convert(d.prediction_type, x, self.symbol(uncond), alpha, sigma, factor)
         p: Prediction[Affine] = convert(d.prediction_type, x, m, alpha, sigma, factor)
-        return Prediction(self._clipped(p.x0), p.eps, None, unguided)
+        self.x0 = self._clipped(p.x0)
+        return Prediction(self.x0, p.eps, None, unguided)
 
-    def finish(self, x: Affine) -> ir.Model:
-        """The graph that ends with ``x`` as output ``sample``, followed by the samples after the earlier steps."""
-        value = self.emit(x)
-        out = self.b.one("Identity", [value])
-        out.name = "sample"
-        out.shape = ir.Shape(list(self.sig.output.shape))
-        out.type = ir.TensorType(ir.DataType.FLOAT)
+    def shown(self, sample: ir.Value, wide: bool) -> ir.Value:
+        """What the network is given: the rows of both branches where ``wide``, in its dtype."""
+        if wide:
+            sample = self.b.one("Concat", [sample, sample], {"axis": 0})
+        return self.b.one("Cast", [sample], {"to": int(self.kind)}) if self.kind != ir.DataType.FLOAT else sample
+
+    def read(self, output: ir.Value, scale: PointScale) -> tuple[Affine, ir.Value | None]:
+        """The network's output in float32, both branches as one, and the unconditional branch where there is one."""
+        if self.kind != ir.DataType.FLOAT:
+            output = self.b.one("Cast", [output], {"to": int(ir.DataType.FLOAT)})
+        if scale is None:
+            return self.symbol(output), None
+        halves = self.b.op("Split", [output], {"axis": 0, "num_outputs": 2}, num_outputs=2)
+        uncond, cond = (self.sized(half) for half in halves)
+        return self._combined(uncond, cond, scale), uncond
+
+    def finish(self, rows: Mapping[str, Affine]) -> ir.Model:
+        """The graph with the outputs of the segment, of ``rows`` by name, and the samples after the earlier steps."""
+        outputs: list[ir.Value] = []
+        for tensor in self.segment.outputs:
+            out = self.emit(rows[tensor.name])
+            if out.producer() is None or out in outputs or out in self.visited[:-1]:
+                out = self.b.one("Identity", [out])
+            out.name = tensor.name
+            out.shape = ir.Shape(list(tensor.shape))
+            out.type = ir.TensorType(ir.DataType.FLOAT)
+            outputs.append(out)
         graph = ir.Graph(
             list(self.inputs.values()),
-            [out, *self.visited[:-1]],
+            [*outputs, *self.visited[:-1]],
             nodes=self.b.nodes,
             initializers=list(self.b.constants.values()),
             opset_imports={"": OPSET, DOMAIN: 1},

@@ -5,11 +5,12 @@ from __future__ import annotations
 import onnx_ir as ir
 from onnx_ir.passes import Sequential, common
 
-from samplegraph.export.layout import LayoutPass
+from samplegraph.export.identities import InnerIdentityPass
 from samplegraph.export.picks import PicksPass
 from samplegraph.export.scopes import ScopesPass
 from samplegraph.export.split_linear import SplitLinearPass
 from samplegraph.export.static_reshape import StaticReshapePass
+from samplegraph.export.tensor_layout import LayoutPass
 
 
 def tidy_denoiser(model: ir.Model) -> None:
@@ -38,7 +39,7 @@ def _is_symbolic(model: ir.Model) -> bool:
 def tidy_linked(model: ir.Model) -> None:
     """Drop what nothing reads. Nothing here may grow faster than the graph."""
     Sequential(
-        common.IdentityEliminationPass(),
+        InnerIdentityPass(),
         common.RemoveUnusedNodesPass(),
         common.ClearMetadataAndDocStringPass(),
     )(model)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,10 @@ import torch
 
 from samplegraph.export.errors import ExportError
 from samplegraph.export.rounded import rounded as with_roundings
-from samplegraph.runtime import InputError
-from samplegraph.runtime.manifest import OptimizedFor
+from samplegraph.runtime import InputError, read_manifest
+from samplegraph.runtime.chunks import chunk_feed, chunk_files
+from samplegraph.runtime.evaluations import Evaluations
+from samplegraph.runtime.manifest import Chunk, Manifest, OptimizedFor, Recurrence
 from samplegraph.runtime.optimized import load_as_it_stands
 
 _PROBE = "probe."
@@ -20,48 +23,108 @@ _PROBE = "probe."
 
 def run_graph(path: Path, inputs: dict[str, torch.Tensor]) -> np.ndarray:
     """The graph's result."""
-    return run_graph_steps(path, inputs, ("sample",))[-1]
+    return run_steps(path, inputs, ("sample",))[-1]
 
 
-def run_graph_steps(
+def run_steps(
     path: Path,
     inputs: dict[str, torch.Tensor],
-    visited: Sequence[str],
+    visited: Sequence[str] = (),
     optimized: OptimizedFor | None = None,
     *,
     rounded: bool = False,
 ) -> list[np.ndarray]:
-    """The values named ``visited``, samples all of them, in a copy of the graph that also returns these.
+    """The sample after each step, of a graph, of the set of chunks that it belongs to, or of a graph of one evaluation.
 
     Args:
+        visited: names of the values that hold the sample after each step of a graph that is no such set.
         rounded: compute in float32 and write out every rounding (see ``rounded``).
 
     Raises:
         ExportError: ONNX Runtime is not installed or refuses the graph, or that was optimised for something else.
     """
-    try:
-        import onnxruntime as ort
-    except ImportError as error:
-        raise ExportError("verification needs ONNX Runtime; install samplegraph[cpu] or pass --no-verify") from error
-    options = ort.SessionOptions()
-    options.log_severity_level = 4
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(path.parent))
-    if optimized is not None:
+    arrays = {name: value.numpy() for name, value in inputs.items()}
+    manifest = read_manifest(path)
+    if manifest.chunk is not None:
+        return _run_chunks(path, arrays, manifest.chunk, rounded)
+    if manifest.recurrence is not None:
+        return _run_evaluations(path, arrays, manifest, manifest.recurrence, rounded)
+    graph = _Graph(path, ["sample"], visited or ("sample",), optimized, rounded)
+    graph.run(arrays)
+    return graph.samples
+
+
+def _run_chunks(path: Path, inputs: dict[str, np.ndarray], first: Chunk, rounded: bool) -> list[np.ndarray]:
+    found: list[np.ndarray] = []
+    carried: dict[str, np.ndarray] = {}
+    for file in chunk_files(path, first):
+        manifest = read_manifest(file)
+        own = [t.name for t in manifest.outputs]
+        graph = _Graph(file, own, manifest.tables.visited, None, rounded)
+        carried = dict(zip(own, graph.run(chunk_feed(manifest, inputs, carried)), strict=True))
+        found += graph.samples
+    return found
+
+
+def _run_evaluations(
+    path: Path, inputs: dict[str, np.ndarray], manifest: Manifest, known: Recurrence, rounded: bool
+) -> list[np.ndarray]:
+    graph = _Graph(path, [t.name for t in manifest.outputs], (), None, rounded)
+    found: dict[int, np.ndarray] = {}
+    driver = Evaluations(manifest, graph, known.tables[0])
+    driver.run(inputs, lambda position: found.__setitem__(position.step, position.sample))
+    return [found[step] for step in sorted(found)]
+
+
+class _Graph:
+    """A graph as the runtime's drivers call it; ``samples`` are the values named ``visited`` in the latest run.
+
+    Raises:
+        ExportError: ONNX Runtime is not installed or refuses the graph, or that was optimised for something else.
+    """
+
+    providers = ("CPUExecutionProvider",)
+
+    def __init__(
+        self, path: Path, outputs: Sequence[str], visited: Sequence[str], optimized: OptimizedFor | None, rounded: bool
+    ) -> None:
         try:
-            load_as_it_stands(path, optimized, ["CPUExecutionProvider"], options, ort)
-        except InputError as error:
-            raise ExportError(str(error)) from error
-    inside = list(dict.fromkeys(name for name in visited if name != "sample"))
-    source = _probed(path, inside, rounded) if inside or rounded else path
-    names = ["sample", *(_PROBE + name for name in inside)]
-    try:
-        session = ort.InferenceSession(source, options, providers=["CPUExecutionProvider"], enable_fallback=0)
-        results = session.run(names, {k: v.numpy() for k, v in inputs.items()})
-    except Exception as error:
-        raise ExportError(f"ONNX Runtime refuses {path.name}: {str(error).splitlines()[0]}") from error
-    found: dict[str, np.ndarray] = dict(zip(names, results, strict=True))
-    return [found[name if name == "sample" else _PROBE + name] for name in visited]
+            import onnxruntime as ort
+        except ImportError as error:
+            what = "verification needs ONNX Runtime; install samplegraph[cpu] or pass --no-verify"
+            raise ExportError(what) from error
+        options = ort.SessionOptions()
+        options.log_severity_level = 4
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(path.parent))
+        if optimized is not None:
+            try:
+                load_as_it_stands(path, optimized, ["CPUExecutionProvider"], options, ort)
+            except InputError as error:
+                raise ExportError(str(error)) from error
+        inside = list(dict.fromkeys(name for name in visited if name not in outputs))
+        self.samples: list[np.ndarray] = []
+        self._path, self._outputs, self._visited = path, list(outputs), visited
+        self._names = [*outputs, *(_PROBE + name for name in inside)]
+        source = _probed(path, inside, rounded) if inside or rounded else path
+        with self._refusing():
+            self._session = ort.InferenceSession(
+                source, options, providers=["CPUExecutionProvider"], enable_fallback=0
+            )
+
+    def run(self, feed: Mapping[str, np.ndarray]) -> list[np.ndarray]:
+        with self._refusing():
+            results = self._session.run(self._names, dict(feed))
+        found: dict[str, np.ndarray] = dict(zip(self._names, results, strict=True))
+        self.samples = [found[name if name in self._outputs else _PROBE + name] for name in self._visited]
+        return [found[name] for name in self._outputs]
+
+    @contextmanager
+    def _refusing(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:
+            raise ExportError(f"ONNX Runtime refuses {self._path.name}: {str(error).splitlines()[0]}") from error
 
 
 def _probed(path: Path, inside: Sequence[str], rounded: bool) -> bytes:

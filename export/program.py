@@ -14,6 +14,7 @@ from samplegraph.export.atomic import replacing_together, scratch_folder
 from samplegraph.export.comparison import Verification
 from samplegraph.export.cost import Cost, Work
 from samplegraph.export.errors import ExportError, VerificationError
+from samplegraph.export.part import Part
 from samplegraph.export.phases import Phases
 from samplegraph.export.placement import Placement, place
 from samplegraph.export.raw import Digests
@@ -57,26 +58,33 @@ class Report:
 
 @dataclass
 class Program:
-    """The result of ``compile``. ``model`` is the ONNX IR, ``manifest`` describes it.
+    """The result of ``compile``: ``parts`` are its graphs, of which a chunked layout has several.
 
-    ``bindings`` is the cost of one evaluation by binding class, of both branches under guidance, ``work`` that of all.
+    ``weights`` are the network's own, of all parts.
     ``note`` is what is to be said about the weights in this precision. ``mode`` says where the weights go (see
     ``compile``), ``digests`` what they hash to; ``placement`` is where ``save`` put them.
     """
 
-    model: ir.Model
-    manifest: Manifest
+    parts: list[Part]
     sampler: Sampler
     signature: Signature
     weights: list[ir.Value]
-    bindings: dict[str, Cost]
-    work: Work = field(default_factory=Work)
     phases: Phases = field(default_factory=Phases)
     note: str = ""
     mode: str = "auto"
     digests: Digests = field(default_factory=Digests)
     verification: Verification | None = None
     placement: Placement = field(default_factory=Placement)
+
+    @property
+    def model(self) -> ir.Model:
+        """The ONNX IR of the (first) graph."""
+        return self.parts[0].model
+
+    @property
+    def manifest(self) -> Manifest:
+        """The manifest of the (first) graph."""
+        return self.parts[0].described
 
     def verify(self, *, seed: int = 0, tolerance: float | None = None) -> Verification:
         """Run the graph in ONNX Runtime against the eager sampler, step by step.
@@ -89,8 +97,7 @@ class Program:
             VerificationError: they differ by more.
         """
         with scratch_folder() as folder, self.phases.phase("verify"):
-            path = folder / f"{self.manifest.name}.onnx"
-            self._write(path, self._placed(folder))
+            path = self._write(folder / f"{self.manifest.name}.onnx", self._placed(folder))
             self.verification = verify(
                 path,
                 self.sampler,
@@ -106,6 +113,7 @@ class Program:
         """Write ``path`` (``.onnx``), its sidecar ``<path>.json`` and, where external, the weights beside them.
 
         Weights that a safetensors file in or below the folder holds are read from there and not written.
+        A chunked layout is written as ``<stem>.chunk-00.onnx`` and so on; the first one's path is returned.
         All are written to temporary names first. The same program gives the same bytes.
 
         Raises:
@@ -116,10 +124,11 @@ class Program:
             raise ExportError(f"path={str(path)!r} does not end in .onnx; give a file name that does")
         with self.phases.phase("place weights"):
             self.placement = self._placed(path.parent)
-            self.manifest = replace(self.manifest, weights=self.placement.recorded(self.manifest.weights))
+            for part in self.parts:
+                stored = self.placement.recorded(part.described.weights)
+                part.manifest = replace(part.described, weights=stored)
         with self.phases.phase("save"):
-            self._write(path, self.placement)
-        return path
+            return self._write(path, self.placement)
 
     def optimize(
         self, path: str | Path, target: str = "cpu", *, prepack: bool | None = None, verified: bool = True
@@ -150,15 +159,16 @@ class Program:
     def report(self) -> Report:
         """Figures of this compilation."""
         nfe = self.manifest.scheduler.nfe
+        work = sum((part.work for part in self.parts), Work())
         return Report(
-            nodes=len(self.model.graph),
-            bytes=self._proto(self.placement).ByteSize(),
+            nodes=sum(len(part.model.graph) for part in self.parts),
+            bytes=sum(self._proto(part, self.placement).ByteSize() for part in self.parts),
             weight_bytes=self.manifest.weights.bytes,
             nfe=nfe,
-            bindings=self.bindings,
+            bindings=max((part.bindings for part in self.parts), key=lambda costs: costs["sample"].nodes),
             specialised=dict(self.manifest.specialised),
-            saved=self.work.saved,
-            total=self.work.total,
+            saved=work.saved,
+            total=work.total,
             seconds=dict(self.phases.seconds),
             peak_memory=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
             error=self.verification.error if self.verification else None,
@@ -169,16 +179,19 @@ class Program:
             return Placement()
         return place(self.weights, folder, self.digests, search=self.mode != "copy")
 
-    def _proto(self, placement: Placement) -> onnx.ModelProto:
-        return emit.to_proto(self.model, self.manifest.to_json(), self.weights, placement.places)
+    def _proto(self, part: Part, placement: Placement) -> onnx.ModelProto:
+        return emit.to_proto(part.model, part.described.to_json(), part.weights, placement.places)
 
-    def _write(self, path: Path, placement: Placement) -> None:
-        data = self._proto(placement).SerializeToString(deterministic=True)
-        paths = [path.with_name(f"{path.name}.json"), path]
+    def _write(self, path: Path, placement: Placement) -> Path:
+        graphs = [path.with_name(f"{path.stem}{part.suffix}.onnx") for part in self.parts]
+        paths = [each for graph in graphs for each in (graph.with_name(f"{graph.name}.json"), graph)]
         if placement.own and not placement.is_written(path.parent):
             paths.insert(0, path.with_name(placement.own))
-        with replacing_together(paths) as (*beside, sidecar, graph):
+        with replacing_together(paths) as temporary:
+            beside, written = temporary[: len(paths) % 2], temporary[len(paths) % 2 :]
             for each in beside:
                 placement.write(each)
-            sidecar.write_text(self.manifest.to_json(), encoding="utf-8")
-            graph.write_bytes(data)
+            for part, sidecar, graph in zip(self.parts, written[::2], written[1::2], strict=True):
+                sidecar.write_text(part.described.to_json(), encoding="utf-8")
+                graph.write_bytes(self._proto(part, placement).SerializeToString(deterministic=True))
+        return graphs[0]

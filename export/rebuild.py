@@ -37,10 +37,10 @@ def rebuild(manifest: Manifest, model: nn.Module) -> tuple[Sampler, Signature]:
         inpaint=manifest.task == "inpaint",
     )
     shape = tuple(1 if isinstance(n, str) else n for n in manifest.outputs[0].shape)
-    examples = {t.name: _example(t.shape, t.dtype, t.minimum) for t in manifest.inputs if t.role == "condition"}
+    examples = {t.name: _example(t.shape, t.dtype, t.minimum) for t in manifest.sampler_inputs if t.role == "condition"}
     batch = manifest.batch or "dynamic"
     sig = signature(sampler, (1, *shape[1:]), examples, batch)
-    expected, found = [t.name for t in manifest.inputs], sig.names
+    expected, found = [t.name for t in manifest.sampler_inputs], sig.names
     if expected != found:
         raise ExportError(f"the graph takes {', '.join(expected)}; this model makes one that takes {', '.join(found)}")
     return sampler, sig

@@ -11,7 +11,7 @@ import torch
 from samplegraph.export.comparison import Verification, cosines_of, errors_of
 from samplegraph.export.errors import ExportError, VerificationError
 from samplegraph.export.examples import example_inputs, run_eager, run_eager_steps
-from samplegraph.export.probe import run_graph_steps
+from samplegraph.export.probe import run_steps
 from samplegraph.export.signature import Signature
 from samplegraph.models import Sampler
 from samplegraph.models.task import INIT, NOISE
@@ -59,12 +59,11 @@ def verify(
     if not np.isfinite(expected[-1]).all():
         raise VerificationError("the eager sampler gives NaN or infinity on unit noise; check the model's weights")
     least = LEAST_COSINE.get(precision)
-    names = visited or ("sample",)
-    found = run_graph_steps(path, inputs, names, optimized, rounded=precision == "bf16")
-    steps = slice(-len(names), None)
+    found = run_steps(path, inputs, visited, optimized, rounded=precision == "bf16")
+    steps = slice(-len(found), None)
     others = {}
     if precision == "fp16" and optimized is None:
-        written_out = run_graph_steps(path, inputs, names, rounded=True)
+        written_out = run_steps(path, inputs, visited, rounded=True)
         others["all roundings"] = cosines_of(written_out, expected[steps])
     if precision == "bf16" and sampler.denoiser.dtype == torch.float32:
         with torch.autocast("cpu", dtype=torch.bfloat16):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import nn
@@ -15,8 +16,17 @@ from samplegraph.models.interval import Interval
 from samplegraph.models.own_inputs import check_ranges, own_inputs
 from samplegraph.models.spec import ModelSpec, spec_of
 from samplegraph.models.task import MASK, task_of
-from samplegraph.schedulers import OptionError, Profile, Scheduler
+from samplegraph.schedulers import OptionError, Prediction, Profile, Scheduler
 from samplegraph.schedulers.errors import suggest
+
+
+@dataclass(frozen=True)
+class Position:
+    """Between two steps: the sample, the solver's state, and the clean sample predicted last (None: none yet)."""
+
+    sample: torch.Tensor
+    state: tuple[torch.Tensor, ...]
+    x0: torch.Tensor | None
 
 
 class Sampler(nn.Module):
@@ -162,15 +172,44 @@ class Sampler(nn.Module):
         self, noise: torch.Tensor | None = None, step_noise: torch.Tensor | None = None, **conditions: torch.Tensor
     ) -> Iterator[torch.Tensor]:
         """The sample after each step of ``forward``, the last of which is its result; looks at no values."""
+        slices = self.profile.noise_slices
+        if (step_noise.shape[0] if step_noise is not None else 0) != slices:
+            raise OptionError(f"step_noise has to hold {slices} slices for {self.scheduler.name}, (K, B, ...)")
+        return (position.sample for position in self.walk(self.scheduler.indices, (), noise, step_noise, conditions))
+
+    def walk(
+        self,
+        indices: range,
+        carried: Sequence[torch.Tensor],
+        noise: torch.Tensor | None,
+        step_noise: torch.Tensor | None,
+        conditions: Mapping[str, torch.Tensor],
+    ) -> Iterator[Position]:
+        """Where the sampler is after each of the steps ``indices``; looks at no values.
+
+        Args:
+            carried: the sample and the solver's state before these steps; empty before the first.
+            noise: as for ``forward``.
+            step_noise: the slices that these steps draw.
+
+        Raises:
+            OptionError: a condition is missing, or one is not known.
+        """
         names = self.model_conditions(conditions)
         given = own_inputs(self.inputs, self.scheduler.name, conditions, noise, self.task.draws)
         conditions = {k: v for k, v in conditions.items() if k not in given}
         guided = self.guided(names)
-        self._check(conditions, names, step_noise)
+        self._check(conditions, names)
         if guided and self.guidance.scale == INPUT and SCALE not in conditions:
             conditions = {**conditions, SCALE: torch.tensor(self.spec.guidance_scale)}
-        denoise = self.denoiser.bind(conditions, guided)
-        drawn = 0
+        evaluate = self.denoiser.bind(conditions, guided)
+        drawn, x0 = 0, None
+
+        def denoise(x: torch.Tensor, i: int) -> Prediction[torch.Tensor]:
+            nonlocal x0
+            p = evaluate(x, i)
+            x0 = p.x0
+            return p
 
         def next_slice() -> torch.Tensor:
             nonlocal drawn
@@ -178,8 +217,15 @@ class Sampler(nn.Module):
             drawn += 1
             return step_noise[drawn - 1]
 
-        first, draw = self.task.first_sample(self.scheduler, given, next_slice)
-        yield from self.scheduler.samples(first, denoise, draw, given, lambda i, x: self.after_step(i, x, given))
+        if carried:
+            x, state, draw = carried[0], tuple(carried[1:]), next_slice
+        else:
+            x, draw = self.task.first_sample(self.scheduler, given, next_slice)
+            state = self.scheduler.begin(x, given)
+        for i in indices:
+            x, state = self.scheduler.step(i, x, state, denoise, draw)
+            x = self.after_step(i, x, given)
+            yield Position(x, state, x0)
 
     def after_step(self, i: int, x: torch.Tensor, given: Mapping[str, torch.Tensor]) -> torch.Tensor:
         """The sample at step ``i + 1``: inpainting puts what is kept back."""
@@ -188,7 +234,7 @@ class Sampler(nn.Module):
         mask = given[MASK]
         return mask * x + (1 - mask) * self.task.kept(self.scheduler, given, i)
 
-    def _check(self, given: Mapping[str, object], names: list[str], step_noise: torch.Tensor | None) -> None:
+    def _check(self, given: Mapping[str, object], names: list[str]) -> None:
         allowed = self.condition_inputs(names)
         for name in given:
             if name not in allowed:
@@ -196,9 +242,6 @@ class Sampler(nn.Module):
         for name in allowed:
             if name not in given and name != SCALE:
                 raise OptionError(f"condition {name!r} is missing; this sampler takes {', '.join(allowed)}")
-        slices = self.profile.noise_slices
-        if (step_noise.shape[0] if step_noise is not None else 0) != slices:
-            raise OptionError(f"step_noise has to hold {slices} slices for {self.scheduler.name}, (K, B, ...)")
 
 
 def _conditions_of(model: nn.Module, spec: ModelSpec) -> tuple[list[str] | None, list[str]]:

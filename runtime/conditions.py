@@ -19,7 +19,7 @@ def gather(manifest: Manifest, given: Mapping[str, object]) -> dict[str, Array]:
     Raises:
         InputError: an unknown name, a missing input, or a value that is not allowed.
     """
-    tensors = {t.name: t for t in manifest.inputs if t.role not in _NOISE}
+    tensors = {t.name: t for t in manifest.sampler_inputs if t.role not in _NOISE}
     for name in given:
         if name not in tensors:
             raise _unknown(manifest, name, given[name], list(tensors))

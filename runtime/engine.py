@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from itertools import count
 from pathlib import Path
 
 import numpy as np
 
 from samplegraph.runtime.batching import calls, split
-from samplegraph.runtime.errors import InputError
+from samplegraph.runtime.chunks import Chunks, chunk_files
+from samplegraph.runtime.driver import Driver, Position, WholeGraph
+from samplegraph.runtime.errors import CancelledError, InputError
+from samplegraph.runtime.evaluations import Evaluations
 from samplegraph.runtime.inputs import Array
 from samplegraph.runtime.manifest import RESERVED, Manifest, Tensor
 from samplegraph.runtime.manifest_file import ENGINE_SUFFIXES, read_manifest
@@ -17,9 +22,10 @@ from samplegraph.runtime.noise import Rng
 from samplegraph.runtime.onnx_session import OnnxSession
 from samplegraph.runtime.providers import Provider
 from samplegraph.runtime.request import Randomness, assemble
+from samplegraph.runtime.tables import table_for
 
 #: Layouts this runtime can drive.
-LAYOUTS = ("unrolled",)
+LAYOUTS = ("unrolled", "loop", "chunked", "step")
 
 
 class Engine:
@@ -52,17 +58,24 @@ class Engine:
             raise InputError(f"{self.path}: this runtime runs .onnx files; give the .onnx file it belongs to")
         self.manifest: Manifest = read_manifest(self.path)
         _check_layout(self.path, self.manifest)
-        self._session = OnnxSession(self.path, self.manifest, providers, threads)
+        if self.manifest.chunk is not None:
+            files = chunk_files(self.path, self.manifest.chunk)
+            manifests = [read_manifest(file) for file in files]
+            sessions = [OnnxSession(f, m, providers, threads) for f, m in zip(files, manifests, strict=True)]
+            self.driver: Driver = Chunks(files, manifests, sessions)
+        else:
+            self._session = OnnxSession(self.path, self.manifest, providers, threads)
+            self.driver = self._one(None)
 
     @property
     def inputs(self) -> tuple[Tensor, ...]:
-        """The graph's inputs: names, dtypes, shapes, meaning, defaults and allowed values."""
-        return self.manifest.inputs
+        """The sampler's inputs: names, dtypes, shapes, meaning, defaults and allowed values."""
+        return self.manifest.sampler_inputs
 
     @property
     def providers(self) -> tuple[str, ...]:
         """ONNX Runtime's execution providers in use."""
-        return self._session.providers
+        return self.driver.providers
 
     def __call__(
         self,
@@ -72,7 +85,9 @@ class Engine:
         step_noise: object = None,
         samples: int | None = None,
         rng: Rng = "torch",
-        progress: Callable[[int, int], None] | None = None,
+        progress: Callable[[int, int], object] | None = None,
+        preview: Callable[[int, Array], object] | None = None,
+        steps: int | None = None,
         **conditions: object,
     ) -> Array:
         """Draw M samples.
@@ -87,7 +102,11 @@ class Engine:
             step_noise: unit normal (K, M, ...), with ``noise``, where the scheduler draws K > 0 slices.
             samples: M.
             rng: ``"torch"`` draws what ``torch.randn`` draws on the CPU; ``"philox"`` is counter-based.
-            progress: called as ``progress(done, total)`` after each call of the graph.
+            progress: called as ``progress(done, total)`` after each call of a graph, and after each step of the
+                ``step`` layout. Where it, or ``preview``, returns False the run ends.
+            preview: called as ``preview(step, x0)`` with the clean samples predicted so far (B, ...), after each
+                chunk and each step; a whole graph shows none.
+            steps: for the ``step`` layout, one of the step counts that there is a table for.
             conditions: the graph's other inputs by name, M rows or one for all; ``guidance_scale`` and other
                 inputs with a default may be left out.
 
@@ -96,25 +115,65 @@ class Engine:
 
         Raises:
             InputError: an argument is missing, not known, or of a wrong dtype, shape or value.
+            CancelledError: ``progress`` or ``preview`` returned False.
         """
-        request = assemble(self.manifest, Randomness(seed, noise, step_noise, rng), samples, conditions)
-        batch = self.manifest.batch
-        total = calls(request.samples, batch)
+        driver, manifest = self._for(steps)
+        request = assemble(manifest, Randomness(seed, noise, step_noise, rng), samples, conditions)
+        total = calls(request.samples, manifest.batch) * driver.stops
         parts: list[Array] = []
-        for rows, feed in split(request, self.manifest.inputs, batch):
-            parts.append(self._session.run(feed)[0][:rows])
-            if progress is not None:
-                progress(len(parts), total)
+        done = count(1)
+        for rows, feed in split(request, manifest.sampler_inputs, manifest.batch):
+
+            def watch(position: Position, rows: int = rows) -> None:
+                go_on = progress(next(done), total) if progress is not None else None
+                if preview is not None and position.x0 is not None and go_on is not False:
+                    go_on = preview(position.step, position.x0[:rows])
+                if go_on is False:
+                    raise CancelledError(f"{manifest.name}: stopped after step {position.step + 1}")
+
+            parts.append(driver.run(feed, watch)[:rows])
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
+    def _for(self, steps: int | None) -> tuple[Driver, Manifest]:
+        """What runs ``steps`` steps, and the manifest of that sampler."""
+        if steps is None:
+            return self.driver, self._with_table(None)
+        if self.manifest.recurrence is None:
+            own = self.manifest.scheduler.steps
+            if steps == own:
+                return self.driver, self.manifest
+            raise InputError(f"steps={steps!r}: {self.path} takes {own} steps; export one with --layout step to choose")
+        return self._one(steps), self._with_table(steps)
+
+    def _one(self, steps: int | None) -> Driver:
+        known = self.manifest.recurrence
+        if known is None:
+            return WholeGraph(self._session, self.manifest.scheduler.steps - 1)
+        return Evaluations(self.manifest, self._session, table_for(self.path, known, steps))
+
+    def _with_table(self, steps: int | None) -> Manifest:
+        """The manifest, its noise that of ``steps`` steps."""
+        known = self.manifest.recurrence
+        if known is None or steps is None:
+            return self.manifest
+        slices = table_for(self.path, known, steps).noise_slices
+        shape = next((t.shape for t in self.manifest.caller if t.role == "noise"), ())
+        draws = next((t for t in self.manifest.caller if t.role == "step_noise"), None)
+        caller = tuple(t for t in self.manifest.caller if t.role != "step_noise")
+        if slices:
+            one = draws or Tensor("step_noise", "float32", (), "step_noise", "unit normal, one slice per draw")
+            caller = (*caller, replace(one, shape=(slices, *shape)))
+        return replace(self.manifest, caller=caller, noise=replace(self.manifest.noise, slices=slices))
+
+
 def _check_layout(path: Path, manifest: Manifest) -> None:
-    if manifest.layout not in LAYOUTS:
+    if manifest.layout.partition(":")[0] not in LAYOUTS:
         raise InputError(
             f"{path}: layout {manifest.layout!r} is not one this runtime drives ({', '.join(LAYOUTS)}); "
             "update samplegraph"
         )
-    for tensor in manifest.inputs:
+    for tensor in manifest.sampler_inputs:
         if tensor.name in RESERVED:
             raise InputError(
                 f"{path}: an input is called {tensor.name!r}, as is an argument of the call; rename it"

@@ -10,6 +10,10 @@ class InputError(ValueError):
     """A file or argument that cannot be used: one line of what, its value, what is allowed, the fix."""
 
 
+class CancelledError(Exception):
+    """A callback asked to stop."""
+
+
 def suggest(word: object, allowed: Iterable[str], cutoff: float = 0.5) -> str:
     """``"; did you mean 'x'?"`` for the nearest of ``allowed``, or an empty string."""
     near = difflib.get_close_matches(str(word), list(allowed), n=1, cutoff=cutoff)

@@ -17,9 +17,12 @@ FORMAT = "samplegraph"
 FORMAT_VERSION = 1
 METADATA_KEY = "samplegraph.manifest"
 #: Keywords of a runtime's call, which no condition can be called.
-RESERVED = ("seed", "samples", "rng", "progress")
+RESERVED = ("seed", "samples", "rng", "progress", "preview", "steps")
 DTYPES = ("float32", "float16", "bfloat16", "float64", "int64", "int32", "bool")
-ROLES = ("noise", "step_noise", "condition", "negative", "guidance_scale", "sample", "image", "mask", "init_sample")
+ROLES = (
+    *("noise", "step_noise", "condition", "negative", "guidance_scale", "sample", "image", "mask", "init_sample"),
+    *("carried", "x0", "timestep", "coefficients"),
+)
 #: What a sampler is for: ``init_sample`` is given for all but the first.
 TASKS = ("generate", "image_to_image", "inpaint", "invert")
 
@@ -167,6 +170,70 @@ class OptimizedFor:
 
 
 @dataclass(frozen=True)
+class Chunk:
+    """Place of a graph in a set: steps ``first`` to ``last - 1``, which draw ``slices`` ``[from, to)``."""
+
+    index: int
+    count: int
+    first: int
+    last: int
+    slices: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class CoefficientTable:
+    """What drives a graph of one evaluation through a sampler of N steps.
+
+    Args:
+        init_noise_sigma: factor of unit noise, and
+        init_sample_scale: of ``init_sample``, in the first sample; the other registers start at zero.
+        evaluations: which step each belongs to, and the timestep that the network is told.
+        slices: per evaluation, the slices of ``step_noise`` that it reads.
+        noise_slices: how many slices there are.
+        coefficients: per evaluation, rows (network's input, x0, next registers) over (registers, slices, output, x0).
+    """
+
+    steps: int
+    init_noise_sigma: float
+    noise_slices: int
+    step_of: tuple[int, ...]
+    timesteps: tuple[float, ...]
+    slices: tuple[tuple[int, ...], ...]
+    coefficients: tuple[tuple[tuple[float, ...], ...], ...]
+    init_sample_scale: float = 0.0
+
+    def check(self, registers: int, slices: int) -> None:
+        """Whether all parts have the same number of evaluations and fit that many registers and slices.
+
+        Raises:
+            ValueError: they do not.
+        """
+        e, wide = len(self.coefficients), registers + slices + 2
+        if not e or {len(self.step_of), len(self.timesteps), len(self.slices)} != {e}:
+            raise ValueError(f"the table of {self.steps} steps is not of one length")
+        if any(len(rows) != 2 + registers or any(len(row) != wide for row in rows) for rows in self.coefficients):
+            raise ValueError(f"the table of {self.steps} steps does not fit {registers} registers and {slices} slices")
+        if any(len(s) > slices or not all(0 <= k < self.noise_slices for k in s) for s in self.slices):
+            raise ValueError(f"the table of {self.steps} steps reads slices that are not there")
+        if any(not 0 <= i < self.steps for i in self.step_of):
+            raise ValueError(f"the table of {self.steps} steps has more steps")
+
+
+@dataclass(frozen=True)
+class Recurrence:
+    """A sampler as linear maps on ``registers``, the sample first: one row of ``tables`` per evaluation.
+
+    ``slices`` is the most draws that one evaluation reads, ``sampler`` a digest of what the tables depend on besides N.
+    """
+
+    registers: tuple[str, ...]
+    slices: int
+    clip: float | None
+    sampler: str
+    tables: tuple[CoefficientTable, ...]
+
+
+@dataclass(frozen=True)
 class BindingCost:
     """Nodes, floating-point operations and bytes written by one evaluation's part of one binding class."""
 
@@ -177,7 +244,9 @@ class BindingCost:
 
 @dataclass(frozen=True)
 class Manifest:
-    """All of it. ``layout`` is ``unrolled``, ``task`` one of ``TASKS``; ``versions`` names the tools that wrote it.
+    """All of it. ``layout`` is ``unrolled``, ``chunked:K``, ``step`` or ``loop``, ``task`` one of ``TASKS``;
+    ``versions`` names the tools that wrote the file. ``caller`` are the inputs of the sampler where they are not those
+    of the graph, which then is one of a set (``chunk``) or one evaluation (``recurrence``).
 
     ``bindings`` says what one denoiser evaluation consists of, by what it depends on; ``specialised`` counts the
     denoiser's nodes by what became of them: folded, hoisted, batched over steps, in front per site, per site.
@@ -202,12 +271,20 @@ class Manifest:
     precision: str = "fp32"
     keep_fp32: tuple[str, ...] = ()
     task: str = "generate"
+    caller: tuple[Tensor, ...] = ()
+    chunk: Chunk | None = None
+    recurrence: Recurrence | None = None
     format: str = FORMAT
     format_version: int = FORMAT_VERSION
 
     def input(self, role: str) -> Tensor | None:
-        """The first input of that role."""
-        return next((t for t in self.inputs if t.role == role), None)
+        """The first input of that role that a caller gives."""
+        return next((t for t in self.sampler_inputs if t.role == role), None)
+
+    @property
+    def sampler_inputs(self) -> tuple[Tensor, ...]:
+        """What a caller of the sampler gives: ``caller``, or the graph's inputs where those are the same."""
+        return self.caller or self.inputs
 
     @property
     def batch(self) -> int | None:
@@ -317,6 +394,9 @@ def _parse(data: dict[str, Any]) -> Manifest:
         precision=str(data.get("precision", "fp32")),
         keep_fp32=tuple(str(pattern) for pattern in data.get("keep_fp32", [])),
         task=str(data.get("task", "generate")),
+        caller=tuple(_tensor(t) for t in data.get("caller", ())),
+        chunk=_chunk(data.get("chunk")),
+        recurrence=_recurrence(data.get("recurrence")),
         format_version=data["format_version"],
     )
     if not manifest.outputs or (manifest.input("noise") is None and manifest.input("init_sample") is None):
@@ -325,6 +405,8 @@ def _parse(data: dict[str, Any]) -> Manifest:
         raise ValueError("it has step_noise but no noise")
     if manifest.task not in TASKS:
         raise ValueError(f"task is {manifest.task!r}")
+    if (manifest.layout == "step") != (manifest.recurrence is not None):
+        raise ValueError(f"layout {manifest.layout!r} and the table of coefficients do not go together")
     _whole("noise.slices", manifest.noise.slices, 0)
     if manifest.noise.kind not in ("normal", "uniform"):
         raise ValueError(f"noise.kind is {manifest.noise.kind!r}")
@@ -338,6 +420,41 @@ def _parse(data: dict[str, Any]) -> Manifest:
 
 def _scales(data: Iterable[Any]) -> list[float | None]:
     return [None if scale is None else float(scale) for scale in data]
+
+
+def _chunk(data: Mapping[str, Any] | None) -> Chunk | None:
+    if data is None:
+        return None
+    chunk = _build(Chunk, data)
+    for name, value in (*zip(("slices", "slices"), chunk.slices, strict=True), ("index", chunk.index)):
+        _whole(f"chunk.{name}", value, 0)
+    if not (chunk.index < chunk.count and 0 <= chunk.first < chunk.last and chunk.slices[0] <= chunk.slices[1]):
+        raise ValueError(f"chunk is {chunk}")
+    return chunk
+
+
+def _recurrence(data: Mapping[str, Any] | None) -> Recurrence | None:
+    if data is None:
+        return None
+    made = _build(Recurrence, {**data, "tables": [coefficient_table(t) for t in data["tables"]]})
+    _whole("recurrence.slices", made.slices, 0)
+    if not made.registers or not made.tables:
+        raise ValueError("recurrence has no registers or no tables")
+    for table in made.tables:
+        table.check(len(made.registers), made.slices)
+    return made
+
+
+def coefficient_table(data: Mapping[str, Any]) -> CoefficientTable:
+    """A table as JSON has it; numbers and their count are checked.
+
+    Raises:
+        ValueError, TypeError, KeyError: it is damaged.
+    """
+    rows = tuple(tuple(tuple(float(c) for c in row) for row in rows) for rows in data["coefficients"])
+    slices = tuple(tuple(int(k) for k in one) for one in data["slices"])
+    own = {"coefficients": rows, "slices": slices, "step_of": tuple(int(i) for i in data["step_of"])}
+    return _build(CoefficientTable, {**data, **own, "timesteps": tuple(float(t) for t in data["timesteps"])})
 
 
 def _tensor(data: Mapping[str, Any]) -> Tensor:

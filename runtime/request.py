@@ -50,11 +50,11 @@ def assemble(
         shape = array.shape if rows is None else (count, *array.shape[1:])
         arrays[name] = np.broadcast_to(array, shape)
     _check_symbols(manifest, arrays)
-    return Request(count, {t.name: arrays[t.name] for t in manifest.inputs})
+    return Request(count, {t.name: arrays[t.name] for t in manifest.sampler_inputs})
 
 
 def _tensor(manifest: Manifest, name: str) -> Tensor:
-    return next(t for t in manifest.inputs if t.name == name)
+    return next(t for t in manifest.sampler_inputs if t.name == name)
 
 
 def _check_source(manifest: Manifest, source: Randomness) -> None:
@@ -159,7 +159,7 @@ def _draw(manifest: Manifest, source: Randomness, samples: int) -> dict[str, Arr
 def _check_symbols(manifest: Manifest, arrays: Mapping[str, Array]) -> None:
     """A symbolic axis that several inputs share has one size."""
     sizes: dict[str, tuple[str, int]] = {}
-    for tensor in manifest.inputs:
+    for tensor in manifest.sampler_inputs:
         for axis, size in zip(tensor.shape, arrays[tensor.name].shape, strict=True):
             if isinstance(axis, str):
                 name, known = sizes.setdefault(axis, (tensor.name, size))

@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import struct
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from samplegraph.schedulers.affine import Affine
 from samplegraph.schedulers.base import Scheduler
+from samplegraph.schedulers.grid import Array
 from samplegraph.schedulers.prediction import Prediction, convert
 
 Row = tuple[float, ...]
@@ -20,14 +21,14 @@ class NotAffineError(TypeError):
 
 @dataclass(frozen=True)
 class Evaluation:
-    """One call of the network: at grid point ``point`` it is shown ``input``.
+    """One call of the network: at grid point ``point`` it is shown ``input``, and ``x0`` is then predicted.
 
-    Where the scheduler clips, ``clean`` is the predicted x0 before that, and ``clean_j`` of the basis after it.
+    Where the scheduler clips, ``x0`` is the prediction before that, and ``clean_j`` of the basis after it.
     """
 
     point: int
     input: Row
-    clean: Row | None = None
+    x0: Row
 
 
 @dataclass(frozen=True)
@@ -43,19 +44,17 @@ class PlanStep:
         """All rows, in order."""
         for e in self.evaluations:
             yield e.input
-            if e.clean is not None:
-                yield e.clean
+            yield e.x0
         yield self.x
         yield from self.state
 
 
 @dataclass(frozen=True)
 class Plan:
-    """The steps taken, as rows over ``basis``: ``x``, ``state_0``.., ``output_0``.. (the network's output in each
-    evaluation of the step, guided), ``clean_0``.. (where x0 is clipped to +-``clip``), ``uncond_0``.. (that of the
-    unconditional branch, where the scheduler reads it ``apart``), ``noise_0``.. (the step's draws).
+    """Steps as rows over ``basis``: ``x``, ``state_0``.., ``output_0``.. (the network's output in each evaluation of
+    the step), ``clean_0``.. (where x0 is clipped to +-``clip``), ``noise_0``.. (the step's draws).
 
-    The first sample is ``init_noise_sigma`` times unit noise where the run begins at step 0, the first state all zeros.
+    The first sample is ``init_noise_sigma`` times unit noise, the first state all zeros.
     """
 
     basis: tuple[str, ...]
@@ -73,10 +72,12 @@ class Plan:
         return sha.hexdigest()
 
 
-def plan(scheduler: Scheduler, prediction_type: str | None = None) -> Plan:
+def plan(
+    scheduler: Scheduler, prediction_type: str | None = None, input_scale: Array | None = None
+) -> Plan:
     """Read the plan of ``scheduler`` for a network of this prediction type off one run on ``Affine`` symbols.
 
-    None takes the prediction type that the scheduler was given, else its default one.
+    None takes the prediction type that the scheduler was given, else its default one, and the grid's input scale.
 
     Raises:
         NotAffineError: the scheduler thresholds, multiplies samples, or gives an infinite coefficient.
@@ -85,13 +86,13 @@ def plan(scheduler: Scheduler, prediction_type: str | None = None) -> Plan:
     if scheduler.prediction.thresholding:
         raise NotAffineError(f"{scheduler.name} with thresholding is not affine; trace it instead")
     try:
-        steps = [_read_step(scheduler, kind, i) for i in scheduler.indices]
+        scales = scheduler.grid.input_scale if input_scale is None else input_scale
+        steps = [_read_step(scheduler, kind, i, scales) for i in scheduler.indices]
     except (TypeError, ZeroDivisionError, OverflowError) as error:
         raise NotAffineError(f"{scheduler.name} is not affine: {error}; trace it instead") from error
     clip = scheduler.prediction.clip_sample_range if scheduler.prediction.clip_sample else None
     calls = max(len(step.points) for step in steps)
     sizes = {"state": len(steps[0].state), "output": calls, "clean": calls if clip is not None else 0}
-    sizes["uncond"] = calls if scheduler.apart else 0
     sizes["noise"] = max(step.draws for step in steps)
     basis = ("x", *(f"{kind}_{j}" for kind, size in sizes.items() for j in range(size)))
     return Plan(basis, tuple(step.over(basis) for step in steps), scheduler.init_noise_sigma, clip)
@@ -103,37 +104,32 @@ class _Reading:
     def __init__(self) -> None:
         self.points: list[int] = []
         self.inputs: list[Affine] = []
-        self.cleans: list[Affine] = []
+        self.x0s: list[Affine] = []
         self.draws = 0
         self.x = Affine()
         self.state: tuple[Affine, ...] = ()
 
     def over(self, basis: tuple[str, ...]) -> PlanStep:
-        cleans: list[Affine | None] = [*self.cleans] or [None] * len(self.points)
         evaluations = tuple(
-            Evaluation(point, _row(basis, seen), _row(basis, clean) if clean is not None else None)
-            for point, seen, clean in zip(self.points, self.inputs, cleans, strict=True)
+            Evaluation(point, _row(basis, seen), _row(basis, x0))
+            for point, seen, x0 in zip(self.points, self.inputs, self.x0s, strict=True)
         )
         return PlanStep(evaluations, _row(basis, self.x), tuple(_row(basis, s) for s in self.state), self.draws)
 
 
-def _read_step(scheduler: Scheduler, prediction_type: str, i: int) -> _Reading:
+def _read_step(scheduler: Scheduler, prediction_type: str, i: int, scales: Array) -> _Reading:
     grid, reading = scheduler.grid, _Reading()
 
     def denoise(x: Affine, point: int) -> Prediction[Affine]:
-        j, scale = len(reading.points), float(grid.input_scale[point])
+        j, scale = len(reading.points), float(scales[point])
         output = Affine.symbol(f"output_{j}")
         reading.points.append(point)
         reading.inputs.append(scale * x)
-        alpha, sigma = float(grid.alpha[point]), float(grid.sigma[point])
-        p = convert(prediction_type, x, output, alpha, sigma, scale)
-        if scheduler.apart:
-            unguided = convert(prediction_type, x, Affine.symbol(f"uncond_{j}"), alpha, sigma, scale)
-            p = replace(p, uncond=unguided)
+        p = convert(prediction_type, x, output, float(grid.alpha[point]), float(grid.sigma[point]), scale)
+        reading.x0s.append(p.x0)
         if not scheduler.prediction.clip_sample:
             return p
-        reading.cleans.append(p.x0)
-        return replace(p, x0=Affine.symbol(f"clean_{j}"))
+        return Prediction(Affine.symbol(f"clean_{j}"), p.eps)
 
     def noise() -> Affine:
         reading.draws += 1

@@ -120,8 +120,8 @@ def test_the_manifest_of_an_engine_is_its_sidecar(toy: Toy, tmp_path: Path) -> N
 
 
 def test_a_layout_of_the_future(toy: Toy) -> None:
-    path = with_manifest(toy(), lambda m: replace(m, layout="chunked:5"))
-    refused(lambda: Engine(path), "layout 'chunked:5'", "unrolled")
+    path = with_manifest(toy(), lambda m: replace(m, layout="woven:5"))
+    refused(lambda: Engine(path), "layout 'woven:5'", "unrolled")
 
 
 def test_an_input_called_like_an_argument(toy: Toy) -> None:

@@ -1,0 +1,69 @@
+"""What runs one batch through a sampler, whatever its layout."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from samplegraph.runtime.inputs import Array
+
+
+@dataclass(frozen=True)
+class Position:
+    """After step ``step`` (from 0): the sample, and the clean sample predicted last (None: none yet), (B, ...)."""
+
+    step: int
+    sample: Array
+    x0: Array | None
+
+
+#: Told each position that a layout shows; what it raises ends the run.
+Watch = Callable[[Position], None]
+
+
+class Driver(Protocol):
+    """One batch of exactly B rows from its inputs to its samples."""
+
+    @property
+    def providers(self) -> tuple[str, ...]:
+        """Execution providers in use."""
+
+    @property
+    def stops(self) -> int:
+        """How many positions a run shows."""
+
+    def run(self, feed: Mapping[str, Array], watch: Watch | None = None) -> Array:
+        """The samples for the sampler's inputs ``feed``, by name."""
+
+
+class WholeGraph:
+    """The sampler as one graph: it shows its end only."""
+
+    def __init__(self, session: Session, last: int) -> None:
+        self._session, self._last = session, last
+
+    @property
+    def providers(self) -> tuple[str, ...]:
+        return self._session.providers
+
+    @property
+    def stops(self) -> int:
+        return 1
+
+    def run(self, feed: Mapping[str, Array], watch: Watch | None = None) -> Array:
+        sample = self._session.run(feed)[0]
+        if watch is not None:
+            watch(Position(self._last, sample, None))
+        return sample
+
+
+class Session(Protocol):
+    """One loaded graph."""
+
+    @property
+    def providers(self) -> tuple[str, ...]:
+        """Execution providers in use."""
+
+    def run(self, feed: Mapping[str, Array]) -> list[Array]:
+        """The outputs, in the manifest's order."""

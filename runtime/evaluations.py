@@ -1,0 +1,62 @@
+"""The step layout: a graph of one evaluation, driven through a sampler by a table of coefficients."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from samplegraph.runtime.chunks import CARRIED
+from samplegraph.runtime.driver import Position, Session, Watch
+from samplegraph.runtime.inputs import Array
+from samplegraph.runtime.manifest import CoefficientTable, Manifest
+
+
+class Evaluations:
+    """Calls the graph once per row of ``table``; shows its position after each step.
+
+    The registers begin as the table's combination of noise and ``init_sample``, and zeros.
+    """
+
+    def __init__(self, manifest: Manifest, session: Session, table: CoefficientTable) -> None:
+        assert manifest.recurrence is not None
+        self._session, self._table, self._registers = session, table, len(manifest.recurrence.registers)
+        self._coefficients = np.asarray(table.coefficients, dtype=np.float32)
+        told = next(t for t in manifest.inputs if t.role == "timestep")
+        self._timesteps = np.asarray(table.timesteps).astype(told.dtype)
+        self._slices = manifest.recurrence.slices
+        self._names = [t.name for t in manifest.inputs]
+        self._state = [f"state_{j}{CARRIED}" for j in range(self._registers - 1)]
+        # The last evaluation of each step.
+        self._ends = {e for e, step in enumerate(table.step_of) if step not in table.step_of[e + 1 :]}
+
+    @property
+    def providers(self) -> tuple[str, ...]:
+        return self._session.providers
+
+    @property
+    def stops(self) -> int:
+        return len(self._ends)
+
+    def run(self, feed: Mapping[str, Array], watch: Watch | None = None) -> Array:
+        scales = {"noise": self._table.init_noise_sigma, "init_sample": self._table.init_sample_scale}
+        parts = [feed[name] * np.float32(scale) for name, scale in scales.items() if name in feed]
+        sample: Array = parts[0] if len(parts) == 1 else parts[0] + parts[1]
+        zeros = np.zeros_like(sample)
+        state = [zeros] * len(self._state)
+        fixed = {name: feed[name] for name in self._names if name in feed and name != "step_noise"}
+        for e, step in enumerate(self._table.step_of):
+            row = {f"sample{CARRIED}": sample, **dict(zip(self._state, state, strict=True))}
+            row |= {"timestep": np.asarray(self._timesteps[e]), "coefficients": self._coefficients[e]}
+            if self._slices:
+                row["step_noise"] = self._draws(e, zeros, feed)
+            sample, *state, x0 = self._session.run({**fixed, **row})
+            if watch is not None and e in self._ends:
+                watch(Position(step, sample, x0))
+        return sample
+
+    def _draws(self, e: int, like: Array, feed: Mapping[str, Array]) -> Array:
+        draws = np.zeros((self._slices, *like.shape), dtype=like.dtype)
+        for k, index in enumerate(self._table.slices[e]):
+            draws[k] = feed["step_noise"][index]
+        return draws

@@ -1,0 +1,62 @@
+"""Coefficient tables of a graph of one evaluation: those of its manifest, and those of a file beside it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+from samplegraph.runtime.errors import InputError
+from samplegraph.runtime.manifest import CoefficientTable, Recurrence, coefficient_table
+
+FORMAT = "samplegraph-plan"
+
+
+def plan_file(path: Path) -> Path:
+    """Where `samplegraph plan` puts the tables for further step counts: the graph's full name + ``.plan.json``."""
+    return path.with_name(f"{path.name}.plan.json")
+
+
+def table_for(path: Path, known: Recurrence, steps: int | None) -> CoefficientTable:
+    """The table of ``steps`` steps; None for the first of the manifest.
+
+    Raises:
+        InputError: there is none, or the file beside the graph is damaged or for another sampler.
+    """
+    if steps is None:
+        return known.tables[0]
+    if isinstance(steps, bool) or not isinstance(steps, int):
+        raise InputError(f"steps={steps!r} is not allowed; give a whole number")
+    tables = {t.steps: t for t in (*read_tables(plan_file(path), known), *known.tables)}
+    if steps not in tables:
+        raise InputError(
+            f"steps={steps}: {path} has tables for {', '.join(map(str, sorted(tables)))} steps; make one with "
+            f"`samplegraph plan {path} --steps {steps}`"
+        )
+    return tables[steps]
+
+
+def read_tables(file: Path, known: Recurrence) -> list[CoefficientTable]:
+    """The tables in ``file``; none where it does not exist.
+
+    Raises:
+        InputError: it is damaged, or for another sampler.
+    """
+    if not file.is_file():
+        return []
+    try:
+        data = json.loads(file.read_text(encoding="utf-8"))
+        if data["format"] != FORMAT or data["sampler"] != known.sampler:
+            raise ValueError("it is for another sampler")
+        tables = [coefficient_table(t) for t in data["tables"]]
+        for table in tables:
+            table.check(len(known.registers), known.slices)
+    except (OSError, ValueError, KeyError, TypeError, OverflowError) as error:
+        raise InputError(f"{file}: cannot be used ({error}); make it again with `samplegraph plan`") from error
+    return tables
+
+
+def tables_json(known: Recurrence, tables: list[CoefficientTable]) -> str:
+    """The text of such a file."""
+    data = {"format": FORMAT, "sampler": known.sampler, "tables": [asdict(t) for t in tables]}
+    return json.dumps(data, sort_keys=True, indent=1, allow_nan=False) + "\n"

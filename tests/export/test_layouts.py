@@ -1,0 +1,148 @@
+"""All layouts of a sampler give its sample: whole, in chunks, evaluation by evaluation, and as a loop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from networks import Unconditional, seeded
+from torch import nn
+
+from samplegraph.export import Captures, compile
+from samplegraph.export.errors import ExportError
+from samplegraph.export.examples import example_inputs, run_eager_steps
+from samplegraph.models import Sampler
+from samplegraph.runtime import CancelledError, Engine, InputError
+from samplegraph.schedulers import create, names
+from samplegraph.schedulers.plan import NotAffineError, plan
+
+LAYOUTS = ("chunked:1", "chunked:3", "step", "loop")
+#: Fewer steps are so ill-conditioned on `digits` that eager itself changes by more than 1e-5.
+STEPS = 8
+
+
+def is_affine(name: str) -> bool:
+    try:
+        plan(create(name, STEPS))
+    except NotAffineError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("name", names())
+def test_every_layout_gives_the_sample(
+    name: str, layout: str, captures: Captures, denoiser_of: Callable[[str], nn.Module], tmp_path: Path
+) -> None:
+    sampler = Sampler(denoiser_of(name), create(name, STEPS))
+    if layout in ("step", "loop") and (sampler.denoiser.input_shift or not is_affine(name)):
+        with pytest.raises(ExportError, match=f"layout='{layout}' needs .*{name}"):
+            compile(sampler, layout=layout, captures=captures)
+        return
+    program = compile(sampler, batch=2, layout=layout, captures=captures)
+    asked = sum(map(bool, sampler.profile.evaluations))
+    errors = program.verify(tolerance=2e-5 if name == "karras_ve" else 1e-5).errors  # from sigma 100 in 8 steps
+    assert len(errors) == {"loop": 1, "step": asked}.get(layout, STEPS)
+    engine = Engine(program.save(tmp_path / f"{program.manifest.name}.onnx"))
+    inputs = example_inputs(sampler, program.signature, seed=5)
+    expected = run_eager_steps(sampler, inputs)[-1]
+    given = {k: v.numpy() for k, v in inputs.items()}
+    found = engine(**given)
+    assert np.abs(found - expected).max() <= 2e-5 * np.abs(expected).max()
+    for file in tmp_path.glob("*.onnx"):
+        onnx.checker.check_model(str(file), full_check=True)
+        onnx.shape_inference.infer_shapes(onnx.load(file), strict_mode=True, data_prop=True)
+
+
+def engine_of(layout: str, scheduler: str, steps: int, folder: Path, captures: Captures, *more: int) -> Engine:
+    sampler = Sampler(seeded_net(), create(scheduler, steps), None)
+    others = [Sampler(sampler.model, create(scheduler, n), None) for n in more]
+    program = compile(sampler, batch=2, layout=layout, more=others, captures=captures)
+    return Engine(program.save(folder / f"{program.manifest.name}.onnx"))
+
+
+_NET: list[nn.Module] = []
+
+
+def seeded_net() -> nn.Module:
+    if not _NET:
+        _NET.append(seeded(Unconditional()))
+    return _NET[0]
+
+
+@pytest.mark.parametrize("layout", ["chunked:2", "step"])
+def test_progress_previews_and_cancelling(layout: str, captures: Captures, tmp_path: Path) -> None:
+    engine = engine_of(layout, "heun", 5, tmp_path, captures)
+    told: list[tuple[int, int]] = []
+    seen: list[tuple[int, tuple[int, ...]]] = []
+    engine(
+        seed=0,
+        samples=3,
+        progress=lambda done, total: told.append((done, total)),
+        preview=lambda step, x0: seen.append((step, x0.shape)),
+    )
+    stops = [1, 3, 4] if layout == "chunked:2" else [0, 1, 2, 3, 4]
+    assert told == [(k + 1, 2 * len(stops)) for k in range(2 * len(stops))]
+    shape = engine.manifest.sample_shape
+    assert seen == [(s, (rows, *shape)) for rows in (2, 1) for s in stops]
+    with pytest.raises(CancelledError, match=f"after step {stops[1] + 1}"):
+        engine(seed=0, progress=lambda done, _: done < 2)
+    with pytest.raises(CancelledError, match=f"after step {stops[0] + 1}"):
+        engine(seed=0, preview=lambda step, _: False)
+
+
+def test_a_step_graph_runs_every_step_count_it_has_a_table_for(captures: Captures, tmp_path: Path) -> None:
+    engine = engine_of("step", "euler_ancestral", 8, tmp_path, captures, 4, 12)
+    for steps in (4, 8, 12):
+        alone = engine_of("unrolled", "euler_ancestral", steps, tmp_path, captures)
+        found, expected = engine(seed=3, steps=steps), alone(seed=3)
+        assert np.abs(found - expected).max() <= 1e-5 * np.abs(expected).max()
+    with pytest.raises(InputError, match="tables for 4, 8, 12 steps; make one with `samplegraph plan"):
+        engine(seed=3, steps=5)
+    with pytest.raises(InputError, match="takes 4 steps; export one with --layout step"):
+        engine_of("unrolled", "euler_ancestral", 4, tmp_path, captures)(seed=0, steps=5)
+
+
+def test_chunks_of_different_exports_do_not_run(captures: Captures, tmp_path: Path) -> None:
+    first = engine_of("chunked:2", "ddim", 4, tmp_path / "a", captures).path
+    other = engine_of("chunked:2", "ddim", 4, tmp_path / "b", captures).path
+    assert Engine(first.with_name(first.name.replace("00", "01")))(seed=0).shape[0] == 1
+    last = first.with_name(first.name.replace("00", "01"))
+    last.unlink()
+    with pytest.raises(InputError, match=r"chunk-01\.onnx: is missing; put all 2 chunks into one folder"):
+        Engine(first)
+    alien = engine_of("chunked:2", "euler", 4, tmp_path / "c", captures).path
+    last.write_bytes(alien.with_name(alien.name.replace("00", "01")).read_bytes())
+    with pytest.raises(InputError, match="is not of the same export"):
+        Engine(first)
+    last.write_bytes(other.read_bytes())
+    with pytest.raises(InputError, match="does not follow the chunk before it"):
+        Engine(first)
+
+
+@pytest.mark.parametrize("layout", ["chunked:0", "chunked:9", "chunked", "chunked:x", "woven"])
+def test_a_layout_that_does_not_fit_is_refused(layout: str, captures: Captures) -> None:
+    with pytest.raises(ExportError, match=r"does not fit steps=8|is not known; choose one of unrolled, chunked:K"):
+        compile(Sampler(seeded_net(), create("ddim", 8), None), layout=layout, captures=captures)
+
+
+@pytest.mark.parametrize("layout", ["chunked:2", "step", "loop"])
+@pytest.mark.parametrize("options", [{"strength": 0.6}, {"inpaint": True}], ids=["image to image", "inpaint"])
+def test_layouts_of_a_run_that_starts_in_the_middle(
+    options: dict[str, object], layout: str, captures: Captures, tmp_path: Path
+) -> None:
+    sampler = Sampler(seeded_net(), create("dpm_multistep", 8), None, **options)  # type: ignore[arg-type]
+    if "inpaint" in options and layout != "chunked:2":
+        with pytest.raises(ExportError, match="cannot put the known part back"):
+            compile(sampler, layout=layout, captures=captures)
+        return
+    program = compile(sampler, batch=2, layout=layout, captures=captures)
+    program.verify()
+    inputs = example_inputs(sampler, program.signature, seed=5)
+    expected = run_eager_steps(sampler, inputs)[-1]
+    engine = Engine(program.save(tmp_path / f"{program.manifest.name}.onnx"))
+    found = engine(**{k: v.numpy() for k, v in inputs.items()})
+    assert np.abs(found - expected).max() <= 1e-5 * np.abs(expected).max()
