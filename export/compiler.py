@@ -84,8 +84,8 @@ def compile(
             ``loop`` (an ONNX Loop); the last two need a scheduler whose steps are linear combinations.
         more: the same sampler at other step counts, whose coefficients the ``step`` layout is to carry as well.
         captures: denoisers captured before, for several programs over one network.
-        precision: of the network: ``fp32``, ``fp16`` or ``bf16``; the one that it has where left out. The sampler
-            around it is float32.
+        precision: of the network: ``fp32``, ``fp16``, ``bf16``, or ``int8`` for its weights alone; the one that it
+            has where left out. The sampler around it is float32.
         keep_fp32: patterns (``fnmatch``) of what stays float32: op types, modules, weights or nodes.
         force: make graphs that would take more than ten minutes to load, too.
         tell: takes a warning about what loads slowly; ``warnings.warn`` where left out.

@@ -14,6 +14,7 @@ import onnx_ir as ir
 from samplegraph.export.bindings import Binding, Bindings, uses
 from samplegraph.export.clone import ValueMap, clone_node
 from samplegraph.export.errors import ExportError
+from samplegraph.export.quantise import is_dequantised
 
 Array = npt.NDArray[Any]
 
@@ -42,13 +43,14 @@ class Folded:
 def fold(graph: ir.Graph, bindings: Bindings, timestep: ir.Value, timesteps: Sequence[Array]) -> Folded:
     """Evaluate what depends on nothing or on the timestep alone.
 
-    Two kinds of value are left to be computed in the graph: those over ``FOLD_BUDGET`` that are made from smaller
-    ones, and, under a symbolic batch, those that do not simply repeat with the rows (a shape, a sum over rows).
+    Three kinds of value are left to be computed in the graph: weights that are stored quantised, those over
+    ``FOLD_BUDGET`` that are made from smaller ones, and, under a symbolic batch, those that do not simply repeat with
+    the rows (a shape, a sum over rows).
 
     Args:
         timesteps: per call site, the timestep input: one entry per row, or one entry where the batch is symbolic.
     """
-    kept: set[ir.Node] = set()
+    kept: set[ir.Node] = {node for node in graph if is_dequantised(node)}
     while True:
         folded = foldable(bindings, kept)
         wanted = frontier(graph, folded)

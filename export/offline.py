@@ -21,6 +21,11 @@ from samplegraph.schedulers.errors import one_of
 #: By what the graph is for, ONNX Runtime's level: ``cpu`` has its blocked convolutions, which are made for one kind of
 #: CPU; ``any-cpu`` has its fused operators only.
 TARGETS = {"cpu": "ORT_ENABLE_LAYOUT", "any-cpu": "ORT_ENABLE_EXTENDED"}
+#: Precisions that cannot be optimised offline, and why.
+_UNFIT = {
+    "bf16": "bfloat16, which ONNX Runtime's CPU provider lacks; export with precision=fp16 or fp32",
+    "int8": "int8, and optimised it would store its weights as float32; export with precision=fp32",
+}
 #: Weights are packed at load where all their uses together take no more than this: a second's work.
 PREPACK_LIMIT = 2 << 30
 
@@ -43,7 +48,7 @@ def optimize(
         check: called with the graph and its manifest before they are kept; what it raises is passed on.
 
     Raises:
-        ExportError: the graph is of another layout, bfloat16 or optimised already, ONNX Runtime refuses it, or the
+        ExportError: the graph is of another layout or precision or optimised already, ONNX Runtime refuses it, or the
             files cannot be written.
     """
     one_of("optimize_for", target, tuple(TARGETS))
@@ -51,11 +56,8 @@ def optimize(
     if manifest.optimized_for is not None or manifest.layout != "unrolled":
         what = "optimised already" if manifest.optimized_for else f"of layout {manifest.layout!r}"
         raise ExportError(f"optimize_for={target!r}: {source} is {what}; give a plain graph of layout 'unrolled'")
-    if manifest.precision == "bf16":
-        raise ExportError(
-            f"optimize_for={target!r}: {source} is bfloat16, which ONNX Runtime's CPU provider lacks; export with "
-            "precision=fp16 or fp32"
-        )
+    if manifest.precision in _UNFIT:
+        raise ExportError(f"optimize_for={target!r}: {source} is {_UNFIT[manifest.precision]}")
     ort = _onnxruntime()
     with scratch_folder() as folder:
         model = _optimized(source, folder, TARGETS[target], manifest.weights.file is not None, ort)

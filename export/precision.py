@@ -11,13 +11,14 @@ import torch
 from samplegraph.export.bindings import analyse
 from samplegraph.export.builder import OPSET
 from samplegraph.export.errors import ExportError
-from samplegraph.export.keep import kept_nodes
+from samplegraph.export.keep import kept_nodes, named_nodes
 from samplegraph.export.narrow import narrow
 from samplegraph.export.narrow_weights import OPSETS, NarrowWeights
+from samplegraph.export.quantise import QuantisedWeights, quantise
 from samplegraph.models import Denoiser
 from samplegraph.schedulers.errors import one_of
 
-PRECISIONS = ("fp32", "fp16", "bf16")
+PRECISIONS = ("fp32", "fp16", "bf16", "int8")
 _KINDS = {"fp16": ir.DataType.FLOAT16, "bf16": ir.DataType.BFLOAT16}
 _NAMES = {torch.float32: "fp32", torch.float16: "fp16", torch.bfloat16: "bf16", torch.float64: "fp64"}
 
@@ -36,7 +37,7 @@ class Precision:
     @property
     def opset(self) -> int:
         """The operator set of its graphs."""
-        return OPSET if self.own else OPSETS[_KINDS[self.name]]
+        return OPSET if self.own or self.name not in _KINDS else OPSETS[_KINDS[self.name]]
 
     @property
     def suffix(self) -> str:
@@ -57,8 +58,8 @@ def precision_of(denoiser: Denoiser, asked: str | None, keep_fp32: Sequence[str]
     if asked in (None, own):
         if keep_fp32:
             raise ExportError(
-                f"keep_fp32={keep_fp32[0]!r} keeps nothing at precision={own}, the network's own; give precision=fp16 "
-                "or bf16, or leave it out"
+                f"keep_fp32={keep_fp32[0]!r} keeps nothing at precision={own}, the network's own; give "
+                "precision=fp16, bf16 or int8, or leave it out"
             )
         return Precision(own)
     assert asked is not None
@@ -81,7 +82,10 @@ class Converter:
 
     def __init__(self, precision: Precision) -> None:
         self.precision = precision
-        self._weights = NarrowWeights(_KINDS[precision.name]) if not precision.own else None
+        self._weights: NarrowWeights | QuantisedWeights | None = None
+        if not precision.own:
+            kind = _KINDS.get(precision.name)
+            self._weights = NarrowWeights(kind) if kind is not None else QuantisedWeights()
         self._done: dict[int, tuple[ir.Model, ir.Model]] = {}
 
     def __call__(self, denoiser: ir.Model) -> ir.Model:
@@ -96,7 +100,11 @@ class Converter:
             model = denoiser.clone()
             graph = model.graph
             bindings = analyse(graph, graph.inputs[0], graph.inputs[1])
-            narrow(model, self._weights, kept_nodes(graph, bindings, self.precision.keep_fp32))
+            patterns = self.precision.keep_fp32
+            if isinstance(self._weights, NarrowWeights):
+                narrow(model, self._weights, kept_nodes(graph, bindings, patterns))
+            else:
+                quantise(model, self._weights, bindings, named_nodes(graph, patterns))
             self._done[id(denoiser)] = denoiser, model
         return self._done[id(denoiser)][1]
 

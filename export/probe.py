@@ -17,6 +17,7 @@ from samplegraph.runtime.chunks import chunk_feed, chunk_files
 from samplegraph.runtime.evaluations import Evaluations
 from samplegraph.runtime.manifest import Chunk, Manifest, OptimizedFor, Recurrence
 from samplegraph.runtime.optimized import load_as_it_stands
+from samplegraph.runtime.precision import prepare_weights
 
 _PROBE = "probe."
 
@@ -97,6 +98,7 @@ class _Graph:
         options.log_severity_level = 4
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(path.parent))
+        prepare_weights("int8", ["CPUExecutionProvider"], options)
         if optimized is not None:
             try:
                 load_as_it_stands(path, optimized, ["CPUExecutionProvider"], options, ort)

@@ -20,7 +20,7 @@ from samplegraph.runtime.manifest import OptimizedFor
 #: Largest allowed ``max |graph - eager| / max |eager|`` at the end, in float32.
 TOLERANCE = 1e-5
 #: Least allowed cosine after every step, where the network computes in less than float32.
-LEAST_COSINE = {"fp16": 0.999, "bf16": 0.999}
+LEAST_COSINE = {"fp16": 0.999, "bf16": 0.999, "int8": 0.99}
 
 
 def verify(

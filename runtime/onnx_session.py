@@ -14,7 +14,8 @@ import numpy.typing as npt
 from samplegraph.runtime.errors import InputError, one_line
 from samplegraph.runtime.manifest import Manifest, Tensor
 from samplegraph.runtime.optimized import load_as_it_stands
-from samplegraph.runtime.providers import Provider, check_precision, choose_providers, short_name
+from samplegraph.runtime.precision import check_precision, prepare_weights
+from samplegraph.runtime.providers import Provider, choose_providers, short_name
 
 Array = npt.NDArray[Any]
 
@@ -54,6 +55,7 @@ class OnnxSession:
             if isinstance(threads, bool) or not isinstance(threads, int) or threads < 1:
                 raise InputError(f"threads={threads!r} is not allowed; give a whole number of at least 1")
             options.intra_op_num_threads = threads
+        prepare_weights(manifest.precision, chosen, options)
         if optimized is not None:
             _check_weights(file, [optimized.file])
             load_as_it_stands(file, optimized, chosen, options, ort)

@@ -12,8 +12,6 @@ Provider: TypeAlias = str | tuple[str, Mapping[str, Any]]
 
 DEFAULT = "CPUExecutionProvider"
 _SUFFIX = "ExecutionProvider"
-#: Providers with the operators of a bfloat16 network; the CPU's has none.
-_BFLOAT16 = ("cuda", "tensorrt", "nvtensorrtrtx", "migraphx")
 
 
 def short_name(provider: str) -> str:
@@ -44,20 +42,6 @@ def choose_providers(
     if not chosen:
         raise InputError(f"providers=[] is empty; leave it out, or give some of {_list(available)}")
     return chosen
-
-
-def check_precision(precision: str, chosen: Sequence[Provider]) -> None:
-    """Refuse a network that none of the providers can run.
-
-    Raises:
-        InputError: it is bfloat16, and they lack that.
-    """
-    given = [short_name(each if isinstance(each, str) else each[0]) for each in chosen]
-    if precision == "bf16" and not any(name in _BFLOAT16 for name in given):
-        raise InputError(
-            f"providers={','.join(given)} cannot run a bfloat16 network, which takes one of {', '.join(_BFLOAT16)} "
-            "(samplegraph[gpu]); or export it with --precision fp16"
-        )
 
 
 def _pair(value: object) -> tuple[str, dict[str, Any]]:

@@ -104,7 +104,7 @@ def export(
     ] = "auto",
     precision: Annotated[
         str | None,
-        typer.Option(help="Of the network: fp32, fp16 or bf16; its own by default. The sampler stays float32."),
+        typer.Option(help="Of the network: fp32, fp16, bf16, or int8 for its weights alone; its own by default."),
     ] = None,
     keep_fp32: Annotated[
         list[str] | None,
@@ -229,10 +229,10 @@ def export(
 def _check_target(optimize_for: str | None, prepack: bool | None, precision: str | None) -> None:
     if optimize_for is not None and optimize_for not in TARGETS:
         raise InputError(f"optimize_for={optimize_for!r} is not known; choose one of {', '.join(TARGETS)}")
-    if optimize_for is not None and precision == "bf16":
+    if optimize_for is not None and precision in ("bf16", "int8"):
         raise InputError(
-            f"optimize_for={optimize_for!r} is for ONNX Runtime's CPU provider, which has no bfloat16; give "
-            "--precision fp16, or leave one out"
+            f"optimize_for={optimize_for!r} does not go with precision={precision!r}: the CPU provider has no "
+            "bfloat16, and would store int8 weights as float32; give --precision fp16 or fp32, or leave one out"
         )
     if optimize_for is None and prepack is not None:
         raise InputError(f"prepack={prepack} needs the graph of --optimize-for; give that too, or leave prepack out")

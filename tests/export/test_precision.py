@@ -43,7 +43,6 @@ def products(path: Path, types: dict[str, int]) -> dict[str, int]:
     ("name", "denoiser", "batch"),
     [
         ("ddim", "tiny", 1),
-        ("heun", "tinydit", 1),
         ("dpm_multistep", "tinydit", "dynamic"),
         ("euler_ancestral", "tiny", 2),
         ("unipc", "signal", 1),
@@ -60,7 +59,7 @@ def test_the_network_alone_is_narrow(
     denoisers: dict[str, nn.Module],
     tmp_path: Path,
 ) -> None:
-    sampler = Sampler(denoisers[denoiser], create(name, 5))
+    sampler = Sampler(denoisers[denoiser], create(name, 3))
     program = compile(sampler, batch=batch, captures=captures, precision=precision)
     path = program.save(tmp_path / "x.onnx")
     types, visited = types_of(path), program.manifest.tables.visited
@@ -69,7 +68,7 @@ def test_the_network_alone_is_narrow(
     assert set(products(path, types).values()) == {KINDS[precision]}
     assert program.manifest.name.endswith(f"-{precision}")
     result = program.verify(seed=1)
-    assert len(result.cosines) == 5
+    assert len(result.cosines) == 3
     assert result.cosine >= 0.999
     assert result.others.keys() == {"all roundings" if precision == "fp16" else "eager bf16"}
 
@@ -149,7 +148,7 @@ class Scale(nn.Module):
         (7e4, torch.float32, {"precision": "fp16"}, r"weight weight holds 7e\+04, and float16 ends at 65504; keep it"),
         (1.0, torch.float64, {"precision": "fp16"}, "needs a float32 network, and this one has float64 parameters"),
         (1.0, torch.float16, {"precision": "bf16"}, "needs a float32 network, and this one has float16 parameters"),
-        (1.0, torch.float32, {"precision": "half"}, "precision='half' is not known; choose one of fp32, fp16, bf16"),
+        (1.0, torch.float32, {"precision": "half"}, "'half' is not known; choose one of fp32, fp16, bf16, int8"),
         (1.0, torch.float32, {"keep_fp32": ["Mul"]}, "keep_fp32='Mul' keeps nothing at precision=fp32"),
         (1.0, torch.float32, {"precision": "fp16", "keep_fp32": ["Tahn"]}, "keep_fp32='Tahn' names nothing.*'Tanh'"),
     ],
@@ -200,8 +199,12 @@ def test_the_command_line(
 def test_calls_of_one_branch_share_the_narrow_weights(captures: Captures, denoisers: dict[str, nn.Module]) -> None:
     """A guidance interval takes a second capture of the network."""
     whole, part = (
-        compile(Sampler(denoisers["tiny"], create("ddim", 4), scale), captures=captures, precision="fp16")
-        for scale in (2.0, [2.0, 2.0, 1.0, 1.0])
+        compile(
+            Sampler(denoisers["tinydit"], create("ddim", 2), guidance_interval=interval),
+            captures=captures,
+            precision="fp16",
+        )
+        for interval in (None, "steps:0,0.5")
     )
     assert part.manifest.weights == whole.manifest.weights
     assert part.verify().cosine >= 0.999

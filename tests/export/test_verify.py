@@ -34,22 +34,22 @@ def scaled_after(path: Path, name: str, factor: float) -> Path:
     return changed
 
 
-@pytest.mark.parametrize("step", [0, 3, 5])
 @pytest.mark.parametrize("name", ["dpm_multistep", "score_sde_ve"])
 def test_the_first_step_astray_is_named(
-    name: str, step: int, captures: Captures, denoiser_of: Callable[[str], nn.Module], tmp_path: Path
+    name: str, captures: Captures, denoiser_of: Callable[[str], nn.Module], tmp_path: Path
 ) -> None:
     """One scheduler that is lowered and one that is traced."""
-    sampler = Sampler(denoiser_of(name), create(name, 6))
+    sampler = Sampler(denoiser_of(name), create(name, 4))
     program = compile(sampler, captures=captures)
     path, visited = program.save(tmp_path / "x.onnx"), program.manifest.tables.visited
-    changed = scaled_after(path, visited[step], 1.01)
     assert verify(path, sampler, program.signature, visited).first_divergent is None
-    with pytest.raises(VerificationError, match=rf"step {step + 1} of 6 \(t=.*\) is the first beyond 1e-05"):
-        verify(changed, sampler, program.signature, visited)
-    result = verify(changed, sampler, program.signature, visited, tolerance=1.0)
-    assert max(result.errors[:step], default=0.0) <= 1e-5
-    assert result.errors[step] == pytest.approx(0.01, rel=0.01)
+    for step in (0, 2, 3):
+        changed = scaled_after(path, visited[step], 1.01)
+        with pytest.raises(VerificationError, match=rf"step {step + 1} of 4 \(t=.*\) is the first beyond 1e-05"):
+            verify(changed, sampler, program.signature, visited)
+        result = verify(changed, sampler, program.signature, visited, tolerance=1.0)
+        assert max(result.errors[:step], default=0.0) <= 1e-5
+        assert result.errors[step] == pytest.approx(0.01, rel=0.01)
 
 
 def test_steps_are_measured_from_external_weights_too(
