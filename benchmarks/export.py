@@ -33,14 +33,23 @@ def trace_loop(sampler: Sampler, case: Case, file: Path, *, optimise: bool) -> N
 
 def export_network(sampler: Sampler, case: Case) -> bytes:
     """The network for the two rows of guidance, exported with torch's defaults."""
+    stream = io.BytesIO()
+    _network_program(sampler, case).save(stream)
+    return stream.getvalue()
+
+
+def save_network(sampler: Sampler, case: Case, file: Path) -> None:
+    """The same as a file with its weights beside it."""
+    _network_program(sampler, case).save(file, external_data=True)
+
+
+def _network_program(sampler: Sampler, case: Case) -> Any:
     conditions = case.examples()
     rows = [torch.from_numpy(np.concatenate([value, value])) for value in conditions.values()]
     dtype = getattr(torch, sampler.spec.timestep_dtype)
     examples = [torch.zeros(2, *case.shape), torch.ones(2, dtype=dtype), *rows]
     network = _Network(sampler.denoiser.network, list(conditions))
-    stream = io.BytesIO()
-    _export(network, examples, ["sample", "timestep", *conditions], "output", True).save(stream)
-    return stream.getvalue()
+    return _export(network, examples, ["sample", "timestep", *conditions], "output", True)
 
 
 class _Loop(nn.Module):

@@ -138,10 +138,20 @@ def conditional_unet() -> nn.Module:
     return cast(nn.Module, network).eval().requires_grad_(False)
 
 
-def _tokens(seed: int) -> Any:
-    return np.random.default_rng(seed).standard_normal((1, 8, 32)).astype(np.float32)
+def latent_unet(side: int, widths: tuple[int, ...]) -> nn.Module:
+    """The conditional UNet of diffusers as Stable Diffusion 1.5 has it: random weights, seed 0."""
+    from diffusers import UNet2DConditionModel
+
+    torch.manual_seed(0)
+    network = UNet2DConditionModel(sample_size=side, block_out_channels=widths, cross_attention_dim=768)
+    return cast(nn.Module, network).eval().requires_grad_(False)
 
 
+def _tokens(seed: int, count: int = 8, width: int = 32) -> Any:
+    return np.random.default_rng(seed).standard_normal((1, count, width)).astype(np.float32)
+
+
+_PROMPT = {"encoder_hidden_states": _tokens(1, 77, 768), "negative_encoder_hidden_states": _tokens(2, 77, 768)}
 _LABEL = {"class_labels": np.array([3], dtype=np.int64)}
 
 CASES = {
@@ -152,5 +162,7 @@ CASES = {
     ),
     "dit": Case(lambda: seeded(DiT()), (4, 32, 32), _LABEL),
     "digits": Case(digits, (1, 16, 16), _LABEL),
+    "unet142m": Case(lambda: latent_unet(32, (128, 256, 512, 512)), (4, 32, 32), _PROMPT),
+    "sd15": Case(lambda: latent_unet(64, (320, 640, 1280, 1280)), (4, 64, 64), _PROMPT),
     "tiny": Case(lambda: seeded(DiT(width=16, blocks=1, heads=2, side=8)), (4, 8, 8), _LABEL),
 }

@@ -15,8 +15,9 @@ ROUTES = ("ours", "traced", "traced-optimised")
 
 
 def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """``python -m benchmarks``."""
-    command = [sys.executable, "-m", "benchmarks", "--threads", "1", *arguments]
+    """``python -m benchmarks``, or one of its modules where the first argument is a name with a dot in front."""
+    module = arguments[0] if arguments[0].startswith(".") else ""
+    command = [sys.executable, "-m", f"benchmarks{module}", "--threads", "1", *arguments[bool(module) :]]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=570)
 
 
@@ -54,6 +55,17 @@ def test_quick_run_measures_everything(tmp_path: Path) -> None:
     assert min(part["speedup"], part["interval_compile_seconds"]) > 0
     assert {"processor", "cores", "threads", "versions", "load_before", "load_after"} <= set(data["machine"])
     assert "| tiny DiT, 2 steps: compile + save |" in done.stdout
+
+
+@pytest.mark.slow
+def test_offline_optimised_graphs_are_measured(tmp_path: Path) -> None:
+    done = bench(".offline", "--models", "tiny", "--loads", "1", "--seconds", "0")
+    assert done.returncode == 0, done.stderr
+    records = {(r["part"], r.get("route")): r for r in json.loads(done.stdout)["records"]}
+    assert set(records) == {("optimise", None), ("load", None), ("run", "plain"), ("run", "plain-cpu")}
+    assert records["load", None]["ratio"]["network"] == 1
+    assert min(records["load", None]["memory_ratio"].values()) > 0
+    assert records["run", "plain-cpu"]["error"] < 1e-5
 
 
 @pytest.mark.parametrize("option", [("--models", "gan"), ("--steps", "0"), ("--parts", "compile,fly")])
