@@ -97,7 +97,8 @@ class Engine:
 
         Args:
             seed: one seed (the noise of all M samples is drawn as one batch, as in a diffusers pipeline), or
-                M seeds, one stream each, so that a sample does not depend on its batch.
+                M seeds, one stream each, so that a sample does not depend on its batch. None where the graph
+                takes no noise, as an inversion.
             noise: unit normal (M, ...) in place of a seed.
             step_noise: unit normal (K, M, ...), with ``noise``, where the scheduler draws K > 0 slices.
             samples: M.
@@ -107,8 +108,8 @@ class Engine:
             preview: called as ``preview(step, x0)`` with the clean samples predicted so far (B, ...), after each
                 chunk and each step; a whole graph shows none.
             steps: for the ``step`` layout, one of the step counts that there is a table for.
-            conditions: the graph's other inputs by name, M rows or one for all; ``guidance_scale`` and other
-                inputs with a default may be left out.
+            conditions: the graph's other inputs by name (``init_sample`` and ``mask`` among them), M rows or one
+                for all; ``guidance_scale`` and other inputs with a default may be left out.
 
         Returns:
             The samples, (M, ...).

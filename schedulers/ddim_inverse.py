@@ -14,7 +14,7 @@ from samplegraph.schedulers.timestep_grid import visited, vp_grid
 class DDIMInverse(Scheduler):
     """DDIM inversion, Song et al. 2021 (arXiv:2010.02502), eq. 16 in the direction of the noise (appendix F).
 
-    The graph's ``noise`` input is the image, its output the noise from which DDIM leads back to about that image.
+    ``init_sample`` is the image, the output the noise from which DDIM leads back to about that image.
     1 NFE per step, no noise. Order 1. A step goes from ``t - T // N`` to ``t`` and asks the model at ``t``, where it
     arrives; the first starts at abar = 1 with ``set_alpha_to_one``, else at that of timestep 0.
     """

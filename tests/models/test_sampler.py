@@ -235,6 +235,9 @@ def test_a_rewired_sampler_computes_the_same() -> None:
     noise = torch.randn(2, 2, 8, 8)
     assert torch.equal(sampler.rewired(model)(noise, **given), sampler(noise, **given))
     assert not torch.equal(sampler.rewired(seeded(TinyUNet(), 1))(noise, **given), sampler(noise, **given))
+    sampler = Sampler(model, create("dpm_multistep", 4), strength=0.5, inpaint=True)
+    given |= {"init_sample": torch.randn(2, 2, 8, 8), "mask": torch.rand(2, 1, 8, 8)}
+    assert torch.equal(sampler.rewired(model)(noise, **given), sampler(noise, **given))
 
 
 # a model trained with another noise schedule
