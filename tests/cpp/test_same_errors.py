@@ -94,7 +94,12 @@ def test_bad_call(toy: Toy, library: ctypes.CDLL, onnxruntime: Path, batch: int 
         (Tensor("w", "float32", (), "condition", default=3.0), [1.0]),
         (Tensor("mask", "float32", ("B", 1, 2), "mask", minimum=0, maximum=1), [[[0.5, 1.5]]]),
         (Tensor("mask", "float32", ("B", 1, 2), "mask", minimum=0, maximum=1), None),
+        (Tensor("mask", "float32", ("B", 1, 2), "mask", minimum=0, maximum=1), [[[0.5, -0.5]]]),
+        (Tensor("mask", "float32", ("B", 1, 2), "mask", minimum=0, maximum=1), [[[0.5, 1.0, 1.0]]]),
         (Tensor("image", "float32", ("B", 1, 2), "image"), [[[0.5, NAN]]]),
+        (Tensor("init_sample", "float32", ("B", 1, 2), "init_sample"), [[[0.5, NAN]]]),
+        (Tensor("init_sample", "float32", ("B", 1, 2), "init_sample"), [[[0.5, 0.0], [0.5, 0.0]]]),
+        (Tensor("init_sample", "float32", ("B", 1, 2), "init_sample"), None),
         (Tensor("w", "float32", ("B", "words"), "condition", default=3.0), None),
     ],
 )
