@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,9 @@ from torch import nn
 from samplegraph.export import Captures, Program, compile
 from samplegraph.export.rebuild import rebuild
 from samplegraph.models import Sampler
+from samplegraph.models.interval import Interval
 from samplegraph.runtime import Engine, Manifest
-from samplegraph.schedulers import create
+from samplegraph.schedulers import create, names
 
 TOKENS = {"encoder_hidden_states": torch.randn((1, 3, 6), generator=torch.Generator().manual_seed(0))}
 INTERVAL = {"guidance_interval": "steps:0.25,0.75"}
@@ -73,6 +75,23 @@ def test_graph_equals_eager(
     asked = program.sampler.guidance
     assert (sampler.guidance.interval, sampler.guidance.rescale) == (asked.interval, asked.rescale)
     assert sampler.denoiser.scales == program.sampler.denoiser.scales
+
+
+#: Traced, each in several seconds.
+SLOW = ("repaint", "score_sde_ve", "vq_diffusion")
+
+
+@pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow) if n in SLOW else n for n in names()])
+def test_every_scheduler(name: str, captures: Captures, denoiser_of: Callable[[str], nn.Module]) -> None:
+    """In an interval in sigma that leaves some evaluations out; one that leaves out none changes nothing."""
+    network, scheduler = denoiser_of(name), create(name, 4)
+    plain = Sampler(network, scheduler)
+    assert Sampler(network, scheduler, guidance_interval="sigma:0,inf").denoiser.scales == plain.denoiser.scales
+    grid, points = scheduler.grid, plain.profile.points
+    middle = float(np.median([grid.sigma[p] / grid.alpha[p] for p in points]))
+    sampler = Sampler(network, scheduler, guidance_interval=Interval("sigma", middle, float("inf")))
+    assert {sampler.denoiser.scale_at(point) for point in points} == {"input", None}
+    assert compile(sampler, batch=1, captures=captures).verify().error <= 1e-5
 
 
 @pytest.mark.parametrize("batch", [1, 2])
