@@ -73,6 +73,8 @@ def _reading(sampler: Sampler, layout: Layout) -> Reading:
         raise ExportError(f"layout={str(layout)!r} needs steps that are linear in the model's output: {what}; {remedy}")
     if sampler.task.kind == "inpaint":
         raise ExportError(f"layout={str(layout)!r} cannot put the known part back after a step; {remedy}")
+    if scheduler.apart:
+        raise ExportError(f"layout={str(layout)!r} cannot read the unconditional prediction, as cfg_pp does; {remedy}")
     if len({denoiser.scale_at(point) for point in sampler.profile.points}) > 1:
         raise ExportError(
             f"layout={str(layout)!r} has one guidance scale for all evaluations; leave out the interval or the list of "

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import struct
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from samplegraph.schedulers.affine import Affine
 from samplegraph.schedulers.base import Scheduler
@@ -52,7 +52,8 @@ class PlanStep:
 @dataclass(frozen=True)
 class Plan:
     """Steps as rows over ``basis``: ``x``, ``state_0``.., ``output_0``.. (the network's output in each evaluation of
-    the step), ``clean_0``.. (where x0 is clipped to +-``clip``), ``noise_0``.. (the step's draws).
+    the step, guided), ``clean_0``.. (where x0 is clipped to +-``clip``), ``uncond_0``.. (that of the unconditional
+    branch, where the scheduler reads it ``apart``), ``noise_0``.. (the step's draws).
 
     The first sample is ``init_noise_sigma`` times unit noise, the first state all zeros.
     """
@@ -93,6 +94,7 @@ def plan(
     clip = scheduler.prediction.clip_sample_range if scheduler.prediction.clip_sample else None
     calls = max(len(step.points) for step in steps)
     sizes = {"state": len(steps[0].state), "output": calls, "clean": calls if clip is not None else 0}
+    sizes["uncond"] = calls if scheduler.apart else 0
     sizes["noise"] = max(step.draws for step in steps)
     basis = ("x", *(f"{kind}_{j}" for kind, size in sizes.items() for j in range(size)))
     return Plan(basis, tuple(step.over(basis) for step in steps), scheduler.init_noise_sigma, clip)
@@ -125,11 +127,15 @@ def _read_step(scheduler: Scheduler, prediction_type: str, i: int, scales: Array
         output = Affine.symbol(f"output_{j}")
         reading.points.append(point)
         reading.inputs.append(scale * x)
-        p = convert(prediction_type, x, output, float(grid.alpha[point]), float(grid.sigma[point]), scale)
+        alpha, sigma = float(grid.alpha[point]), float(grid.sigma[point])
+        p = convert(prediction_type, x, output, alpha, sigma, scale)
         reading.x0s.append(p.x0)
+        if scheduler.apart:
+            uncond = Affine.symbol(f"uncond_{j}")
+            p = replace(p, uncond=convert(prediction_type, x, uncond, alpha, sigma, scale))
         if not scheduler.prediction.clip_sample:
             return p
-        return Prediction(Affine.symbol(f"clean_{j}"), p.eps)
+        return replace(p, x0=Affine.symbol(f"clean_{j}"))
 
     def noise() -> Affine:
         reading.draws += 1

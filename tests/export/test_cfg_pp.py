@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from samplegraph.export import Captures, compile
+from samplegraph.export import Captures, ExportError, compile
 from samplegraph.models import Sampler
 from samplegraph.runtime import Engine
 from samplegraph.schedulers import OptionError, create
@@ -86,6 +86,13 @@ def test_the_plan_has_both_outputs() -> None:
 def test_it_needs_both_branches(name: str, guidance: dict[str, Any], denoisers: dict[str, nn.Module]) -> None:
     with pytest.raises(OptionError, match=f"{name} with cfg_pp reads the unconditional prediction in every evaluation"):
         Sampler(denoisers["tiny"], create(name, STEPS, cfg_pp=True), **guidance)
+
+
+@pytest.mark.parametrize("layout", ["step", "loop"])
+def test_layouts_that_have_one_prediction(layout: str, captures: Captures, denoisers: dict[str, nn.Module]) -> None:
+    sampler = Sampler(denoisers["tiny"], create("ddim", STEPS, cfg_pp=True), 0.6)
+    with pytest.raises(ExportError, match="cannot read the unconditional prediction, as cfg_pp does"):
+        compile(sampler, layout=layout, captures=captures)
 
 
 def test_it_needs_a_condition(denoisers: dict[str, nn.Module]) -> None:

@@ -114,6 +114,11 @@ def test_weights_are_those_of_plain_guidance(captures: Captures, denoisers: dict
     assert uses["network.query.bias"] == 4
 
 
+def test_in_chunks(captures: Captures, denoisers: dict[str, nn.Module]) -> None:
+    sampler = Sampler(denoisers["tiny"], create("heun", 4), [1.0, 4.0, 0.0, 2.0], **INTERVAL)
+    assert compile(sampler, layout="chunked:3", captures=captures).verify().error <= 1e-5
+
+
 @pytest.mark.parametrize("interval", ["sigma:0,inf", "steps:0,1"])
 def test_an_interval_that_covers_all_is_plain_guidance(
     interval: str, captures: Captures, denoisers: dict[str, nn.Module]
