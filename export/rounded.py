@@ -7,10 +7,10 @@ its result, as accelerators do.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import onnx
-from onnx import NodeProto, TensorProto, helper
+from onnx import GraphProto, NodeProto, TensorProto, helper
 
 _NARROW = (TensorProto.FLOAT16, TensorProto.BFLOAT16)
 #: Operators whose results need no rounding: they hold numbers of their inputs.
@@ -24,22 +24,36 @@ _TYPED = ("Cast", "ConstantOfShape")
 
 def rounded(model: onnx.ModelProto) -> onnx.ModelProto:
     """The copy: same inputs, outputs and names. External weights are read from where they are."""
-    inferred = onnx.shape_inference.infer_shapes(model).graph
-    types = {v.name: v.type.tensor_type.elem_type for v in (*inferred.value_info, *inferred.input)}
-    types |= {t.name: t.data_type for t in model.graph.initializer}
     copy = onnx.ModelProto()
     copy.CopyFrom(model)
-    given = [v.name for v in copy.graph.input] + [t.name for t in copy.graph.initializer]
-    wide = {name: f"{name}.wide" for name in given if types[name] in _NARROW}
-    nodes = [_cast(name, TensorProto.FLOAT, as_wide) for name, as_wide in wide.items()]
-    for node in copy.graph.node:
-        nodes += _written_out(node, types, wide)
-    del copy.graph.node[:], copy.graph.value_info[:]
-    copy.graph.node.extend(nodes)
+    _write_out(copy.graph, onnx.shape_inference.infer_shapes(model).graph, {}, {})
     return copy
 
 
-def _written_out(node: NodeProto, types: dict[str, int], wide: dict[str, str]) -> Iterator[NodeProto]:
+def _write_out(graph: GraphProto, inferred: GraphProto, around: Mapping[str, int], renamed: Mapping[str, str]) -> None:
+    """Rewrite ``graph``, a body of a loop inside others too.
+
+    Args:
+        inferred: the same graph with the types of its values.
+        around: types of what it reads from outside; ``renamed`` says under which name that is float32 now.
+    """
+    values = (*inferred.value_info, *inferred.input, *inferred.output)
+    types = {**around, **{v.name: v.type.tensor_type.elem_type for v in values}}
+    types |= {t.name: t.data_type for t in graph.initializer}
+    given = [v.name for v in graph.input] + [t.name for t in graph.initializer]
+    own = {name: f"{name}.wide" for name in given if types[name] in _NARROW}
+    nodes = [_cast(name, TensorProto.FLOAT, as_wide) for name, as_wide in own.items()]
+    wide = {**renamed, **own}
+    for node, known in zip(graph.node, inferred.node, strict=True):
+        for attribute, body in zip(node.attribute, known.attribute, strict=True):
+            if attribute.type == onnx.AttributeProto.GRAPH:
+                _write_out(attribute.g, body.g, types, wide)
+        nodes += _written_out(node, types, wide)
+    del graph.node[:], graph.value_info[:]
+    graph.node.extend(nodes)
+
+
+def _written_out(node: NodeProto, types: Mapping[str, int], wide: Mapping[str, str]) -> Iterator[NodeProto]:
     new = NodeProto()
     new.CopyFrom(node)
     new.input[:] = [wide.get(name, name) for name in node.input]

@@ -220,3 +220,15 @@ def test_a_narrow_graph_can_be_optimised_offline_unless_the_cpu_lacks_its_type(
     brain = compile(sampler, captures=captures, precision="bf16")
     with pytest.raises(ExportError, match="is bfloat16, which ONNX Runtime's CPU provider lacks"):
         brain.optimize(brain.save(tmp_path / "brain.onnx"))
+
+
+@pytest.mark.parametrize("layout", ["chunked:2", "step", "loop"])
+def test_all_layouts_round_alike(layout: str, captures: Captures, denoisers: dict[str, nn.Module]) -> None:
+    """With all roundings written out, in the body of a loop too."""
+    sampler = Sampler(denoisers["tinydit"], create("ddim", 3))
+    ends = []
+    for each in ("unrolled", layout):
+        result = compile(sampler, captures=captures, layout=each, precision="fp16").verify()
+        ends.append(1 - result.others["all roundings"][-1])
+    assert ends[1] == pytest.approx(ends[0], rel=0.5)
+    assert ends[1] > 1e-9
