@@ -55,6 +55,7 @@ struct Manifest {
   std::optional<double> guidance_scale;
   std::optional<std::string> weights_file;
   std::optional<OptimizedFor> optimized_for;
+  std::string precision = "fp32";
   std::vector<Tensor> inputs, outputs;
 
   /** The first input of that role, or null. */

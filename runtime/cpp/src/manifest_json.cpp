@@ -173,6 +173,7 @@ Manifest parse(const Json& data) {
   if (const Json* made = data.find("optimized_for"); made != nullptr && !made->is(Json::Kind::null)) {
     out.optimized_for = optimized_for(*made);
   }
+  if (data.find("precision") != nullptr) out.precision = text(data, "precision");
   member(data, "versions");
   for (const Json& each : list(data, "inputs")) out.inputs.push_back(tensor(each));
   for (const Json& each : list(data, "outputs")) out.outputs.push_back(tensor(each));

@@ -6,6 +6,7 @@
 #include "file.hpp"
 #include "onnxruntime/binding.hpp"
 #include "onnxruntime/optimized.hpp"
+#include "onnxruntime/precision.hpp"
 #include "onnxruntime/providers.hpp"
 #include "onnxruntime/signature.hpp"
 #include "text.hpp"
@@ -56,6 +57,7 @@ class OrtBackend : public Backend {
       : library_(open_library(settings.library)), file_(file), inputs_(manifest.inputs), output_(manifest.outputs[0]) {
     const SessionOptions options = configure(settings);
     providers_ = append_providers(library_, options.get(), settings.providers);
+    suit_precision(library_, options.get(), manifest.precision, providers_);
     if (manifest.weights_file) check_weights(file, *manifest.weights_file);
     if (manifest.optimized_for) {
       if (manifest.optimized_for->file) check_weights(file, *manifest.optimized_for->file);
