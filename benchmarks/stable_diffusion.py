@@ -1,11 +1,14 @@
 """A denoiser of Stable Diffusion 1.5's size with random weights, kept as safetensors and memory-mapped from there.
 
+``python -m benchmarks.stable_diffusion FOLDER`` makes it;
+
 ``--model benchmarks.stable_diffusion:unet`` reads the folder that ``SAMPLEGRAPH_SD15`` names.
 """
 
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import Any, cast
 
@@ -45,3 +48,7 @@ def unet() -> nn.Module:
         guidance_scale=7.5,
     )
     return network.eval().requires_grad_(False)
+
+
+if __name__ == "__main__":
+    make(Path(sys.argv[1]))
