@@ -1,6 +1,6 @@
 """A denoiser of Stable Diffusion 1.5's size with random weights, kept as safetensors and memory-mapped from there.
 
-``python -m benchmarks.stable_diffusion FOLDER`` makes it;
+``python -m benchmarks.stable_diffusion FOLDER`` makes it.
 
 ``--model benchmarks.stable_diffusion:unet`` reads the folder that ``SAMPLEGRAPH_SD15`` names.
 """

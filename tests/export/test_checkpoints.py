@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from collections import Counter
@@ -20,6 +21,7 @@ from torch import nn
 from samplegraph.export import Captures, ExportError, compile
 from samplegraph.export.checkpoints import read_header
 from samplegraph.export.examples import example_inputs, run_eager
+from samplegraph.export.placement import Placement
 from samplegraph.export.probe import run_graph
 from samplegraph.models import Sampler
 from samplegraph.runtime import Engine, InputError
@@ -204,3 +206,34 @@ def test_a_graph_that_reads_outside_its_folder(
     moved.write_bytes(model.SerializeToString())
     with pytest.raises(InputError, match="lie outside its folder" if listed else "ONNX Runtime cannot load it"):
         Engine(moved)
+
+
+@pytest.mark.parametrize("layout", ["chunked:2", "step", "loop"])
+def test_every_layout_reads_in_place(
+    layout: str, dit: nn.Module, known: Captures, save: Callable[..., Path], tmp_path: Path
+) -> None:
+    save_file(state(dit), tmp_path / FILE)
+    program = compile(Sampler(dit, create("ddim", 4)), weights="external", layout=layout, captures=known)
+    first = program.save(tmp_path / "x.onnx")
+    for path in tmp_path.glob("x*.onnx"):
+        onnx.checker.check_model(path, full_check=True)
+        assert set(places(path)) == {FILE}
+    unrolled, found = (Engine(path)(seed=0, class_labels=[1], guidance_scale=2.0) for path in (save(4), first))
+    assert not list(tmp_path.glob("*.bin"))
+    assert np.abs(found - unrolled).max() <= 1e-5 * np.abs(unrolled).max()
+
+
+def test_a_full_disk(dit: nn.Module, known: Captures, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It fills up halfway through the weights; nothing is left, and an older graph is as it was."""
+    program = compile(Sampler(dit, create("ddim", 3)), weights="copy", captures=known)
+    (tmp_path / "x.onnx").write_bytes(b"older")
+
+    def fill(placement: Placement, path: Path) -> None:
+        path.write_bytes(b"half")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Placement, "write", fill)
+    with pytest.raises(ExportError, match=r"cannot be written \(No space left on device\)"):
+        program.save(tmp_path / "x.onnx")
+    assert [p.name for p in tmp_path.iterdir()] == ["x.onnx"]
+    assert (tmp_path / "x.onnx").read_bytes() == b"older"
