@@ -34,7 +34,7 @@ def recurrent_tables(samplers: Sequence[Sampler], layout: Layout) -> Recurrence:
     return Recurrence(registers, slices, readings[0].clip, sampler_digest(samplers[0]), tuple(tables))
 
 
-def further_table(sampler: Sampler, known: Recurrence, layout: Layout) -> CoefficientTable:
+def further_table(sampler: Sampler, known: Recurrence) -> CoefficientTable:
     """The table of ``sampler`` for a graph that was made for ``known``.
 
     Raises:
@@ -42,7 +42,7 @@ def further_table(sampler: Sampler, known: Recurrence, layout: Layout) -> Coeffi
     """
     if sampler_digest(sampler) != known.sampler:
         raise ExportError("the graph was made for another sampler; export it again")
-    reading = _reading(sampler, layout)
+    reading = _reading(sampler, Layout("step"))
     try:
         return _table(sampler, reading, known.registers, known.slices)
     except ValueError as error:
@@ -83,7 +83,7 @@ def _reading(sampler: Sampler, layout: Layout) -> Reading:
     try:
         return recurrence(plan(scheduler, denoiser.prediction_type, denoiser.input_scale), sampler.task.begin)
     except NotAffineError as error:
-        reason = str(error).removesuffix("; trace it instead")
+        reason = str(error).replace("; trace it instead", "").replace("; trace it", "")
         raise ExportError(f"layout={str(layout)!r} needs an affine scheduler, and {reason}; {remedy}") from error
 
 

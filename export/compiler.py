@@ -42,7 +42,7 @@ from samplegraph.export.program import Program
 from samplegraph.export.recurrent import recurrent_part
 from samplegraph.export.segment import CARRIED, Segment, chunks, whole
 from samplegraph.export.signature import Signature, signature
-from samplegraph.export.weights import MODES, digest, is_external
+from samplegraph.export.weights import MODES, SMALL, digest, is_external, tensor_of
 from samplegraph.models import Sampler
 from samplegraph.models.guidance_names import guidance_stem
 from samplegraph.runtime.manifest import Weights
@@ -107,13 +107,13 @@ def compile(
     tables = recurrent_tables([sampler, *more], form) if form.is_recurrent else None
     captures, convert = captures or Captures(), Converter(wanted)
     parameters = list(sampler.denoiser.network.parameters())
-    stored = sum(p.nbytes for p in parameters)
+    size = sum(p.nbytes for p in parameters)
     nfe = 1 if tables else max(sum(map(len, sampler.profile.evaluations[s.first : s.last])) for s in segments)
-    budget.check(len(parameters), nfe, stored, force=force, tell=lambda _: None)  # at least one node for each
+    budget.check(len(parameters), nfe, size, force=force, tell=lambda _: None)  # at least one node for each
     with phases.phase("capture denoiser"):
         targets = _targets(sampler, sig, captures, convert)
     nodes = max(len(target.denoiser.graph) for target in targets.values())
-    budget.check(nodes, nfe, stored, force=force, tell=tell)
+    budget.check(nodes, nfe, size, force=force, tell=tell)
     if tables is not None:
         with phases.phase("link"):
             denoiser = max(targets.values(), key=lambda target: target.rows).denoiser
@@ -121,10 +121,9 @@ def compile(
     else:
         parts = _unrolled(sampler, sig, targets, segments, phases)
     with phases.phase("describe"):
-        used = list({w.name: w for part in parts for w in part.weights}.values())
-        sha256, size = digest(used, captures.digests)
-        is_external(weights, size)  # refuses what cannot be embedded
-        held = Weights(sha256, size)
+        mode = "external" if weights == "auto" and form.kind == "chunked" else weights
+        stored = _stored(targets, parts, mode)
+        held = Weights(*digest(stored, captures.digests))
         versions = {package: version(package) for package in _PACKAGES}
         stem = name or default_name(sampler, sig, form) + wanted.suffix
         for part in parts:
@@ -133,7 +132,18 @@ def compile(
             part.model.graph.opset_imports[""] = wanted.opset
             part.model.producer_name, part.model.producer_version = "samplegraph", versions["samplegraph"]
             part.model.graph.name = stem + part.suffix
-    return Program(parts, sampler, sig, used, phases, convert.note, weights, captures.digests)
+    return Program(parts, sampler, sig, stored, phases, convert.note, mode, captures.digests)
+
+
+def _stored(targets: Mapping[int, Target], parts: Sequence[Part], mode: str) -> list[ir.Value]:
+    """The weights that the graphs read; where they lie outside, all of the network's, so that every graph over it,
+    of whatever layout, has the same file.
+    """
+    widest = max(targets.values(), key=lambda target: target.rows).denoiser
+    everything = [v for v in widest.graph.initializers.values() if tensor_of(v).nbytes >= SMALL]
+    if is_external(mode, sum(tensor_of(v).nbytes for v in everything)):
+        return everything
+    return list({w.name: w for part in parts for w in part.weights}.values())
 
 
 def _unrolled(

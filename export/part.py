@@ -13,6 +13,9 @@ from samplegraph.export.link import Group
 from samplegraph.export.segment import Segment
 from samplegraph.runtime.manifest import Chunk, Manifest, Recurrence
 
+#: What becomes of a node of the denoiser.
+FATES = ("folded", "hoisted", "batched", "in front per site", "per site")
+
 
 @dataclass
 class Part:
@@ -26,7 +29,7 @@ class Part:
     weights: list[ir.Value] = field(default_factory=list)
     bindings: dict[str, Cost] = field(default_factory=lambda: dict.fromkeys(CLASSES, Cost()))
     work: Work = field(default_factory=Work)
-    counts: dict[str, int] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(FATES, 0))
     visited: tuple[str, ...] = ()
     chunk: Chunk | None = None
     recurrence: Recurrence | None = None

@@ -12,8 +12,10 @@ from samplegraph.export.errors import ExportError
 from samplegraph.export.signature import BATCH_AXIS, Signature, signature
 from samplegraph.models import Sampler
 from samplegraph.models.guidance import INPUT
+from samplegraph.models.spec import ModelSpec
 from samplegraph.runtime.manifest import Manifest
 from samplegraph.schedulers import create, option_defaults
+from samplegraph.schedulers.noise_schedule import NoiseSchedule
 
 
 def rebuild(manifest: Manifest, model: nn.Module) -> tuple[Sampler, Signature]:
@@ -44,6 +46,24 @@ def rebuild(manifest: Manifest, model: nn.Module) -> tuple[Sampler, Signature]:
     if expected != found:
         raise ExportError(f"the graph takes {', '.join(expected)}; this model makes one that takes {', '.join(found)}")
     return sampler, sig
+
+
+def without_network(manifest: Manifest, steps: int, strength: float | None = None) -> Sampler:
+    """The sampler that ``manifest`` describes at another number of steps, over a network that cannot be called.
+
+    Raises:
+        ExportError: the run starts in the middle, and where is not given.
+    """
+    model, info, guidance = manifest.model, manifest.scheduler, manifest.guidance
+    if (info.begin or manifest.task == "image_to_image") and strength is None:
+        raise ExportError(f"strength is missing: {manifest.name} starts from a sample; give the --strength it has")
+    schedule = NoiseSchedule(**model.noise_schedule) if model.noise_schedule is not None else None
+    spec = ModelSpec(
+        model.name, None, model.prediction_type, schedule, model.timestep_dtype  # type: ignore[arg-type]
+    )
+    scheduler = create(info.name, steps, **_numbers(info.name, info.config))
+    scale = None if guidance.mode == "none" else _scale(manifest)
+    return Sampler(nn.Identity(), scheduler, scale, spec=spec, strength=strength)
 
 
 def _scale(manifest: Manifest) -> float | str | tuple[float, ...] | None:

@@ -18,7 +18,7 @@ from samplegraph.export.clone import ValueMap, clone_node
 from samplegraph.export.cost import Cost, Work, costs
 from samplegraph.export.layout import Layout
 from samplegraph.export.lower import Lowering
-from samplegraph.export.part import Part
+from samplegraph.export.part import FATES, Part
 from samplegraph.export.passes import tidy_linked
 from samplegraph.export.segment import CARRIED, whole
 from samplegraph.export.signature import Signature
@@ -72,7 +72,9 @@ class _Recurrent:
         per, evaluations = costs(self.bindings, self.sig.rows), self.sampler.profile.nfe
         once = per["conditions"] * (0 if step else evaluations - 1)
         work = Work(sum(per.values(), Cost()) * evaluations, once)
-        counts = {"per site": len(self.bindings.nodes)}
+        counts = dict.fromkeys(FATES, 0)
+        counts["hoisted"] = 0 if step else per["conditions"].nodes
+        counts["per site"] = len(self.bindings.nodes) - counts["hoisted"]
         recurrence = self.tables if step else None
         return Part(model, segment, weights, per, work, counts, recurrence=recurrence)
 

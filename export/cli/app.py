@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from samplegraph.export.cli import export, inspect, list, run, verify
+from samplegraph.export.cli import export, inspect, list, plan, run, verify
 
 app = typer.Typer(
     name="samplegraph",
@@ -38,4 +38,5 @@ def _options(
 for command, module in ((export.export, export), (run.run, run), (inspect.inspect, inspect)):
     app.command(epilog=f"Example: {module.EXAMPLE}")(command)
 app.command(epilog=f"Example: {verify.EXAMPLE}")(verify.verify)
+app.command(epilog=f"Example: {plan.EXAMPLE}")(plan.plan)
 app.command("list", epilog=f"Example: {list.EXAMPLE}")(list.list_schedulers)

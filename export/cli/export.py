@@ -11,7 +11,7 @@ import typer
 
 from samplegraph.export.cli.console import interruptible, phase_bars, stdout
 from samplegraph.export.cli.errors import needs_extra
-from samplegraph.export.cli.jobs import jobs, table
+from samplegraph.export.cli.jobs import by_scheduler, jobs, table
 from samplegraph.export.cli.output import check_output
 from samplegraph.export.cli.steps import step_table
 from samplegraph.export.cli.values import parse_settings
@@ -95,6 +95,14 @@ def export(
     name: Annotated[
         str | None, typer.Option(help="File stem; <model>-<scheduler>-<steps> by default.")
     ] = None,
+    layout: Annotated[
+        str,
+        typer.Option(
+            help="unrolled (one graph), chunked:K (K steps per file: progress, cancel, previews), step (one "
+            "evaluation, for any number of steps; --steps 4,10 is one graph) or loop (an ONNX Loop).",
+            metavar="LAYOUT",
+        ),
+    ] = "unrolled",
     weights: Annotated[
         str,
         typer.Option(
@@ -138,10 +146,10 @@ def export(
         bool, typer.Option("--force", help="Make graphs that would take more than ten minutes to load, too.")
     ] = False,
 ) -> None:
-    """Compile model + scheduler + steps into one verified ONNX graph with its manifest."""
+    """Compile model + scheduler + steps into one verified ONNX graph, or a set of them, with its manifest."""
     options = parse_settings(settings or [])
     examples = parse_settings(condition or [], "--condition")
-    asked = jobs(scheduler, steps, name)
+    asked = jobs(scheduler, steps, None if layout == "step" else name)
     scale = _scale(guidance_scale)
     rows = _batch(batch)
     if name is not None and (not name or Path(name).name != name or name.startswith(".")):
@@ -149,16 +157,18 @@ def export(
             f"name={name!r} is not a file stem; give a name without folders, the folder as --output"
         )
     check_output(output / f"{name or 'graph'}.onnx", (".onnx",))
-    _check_target(optimize_for, prepack, precision)
+    _check_target(optimize_for, prepack, precision, layout)
     with needs_extra("export", "export"):
         from samplegraph.export.capture import Captures
         from samplegraph.export.compiler import compile
+        from samplegraph.export.layout import parse_layout
         from samplegraph.models import Sampler
         from samplegraph.models.demo import demo_source
         from samplegraph.models.load import load_model
 
     shape = (1, *_ints("sample_shape", sample_shape)) if sample_shape else None
     rows_of = {key: _example(key, value) for key, value in examples.items()}
+    form = parse_layout(layout)
     with phase_bars() as progress:
 
         def prepare() -> list[Sampler]:
@@ -184,7 +194,7 @@ def export(
 
         captures = Captures()
 
-        def work(sampler: Sampler) -> Program:
+        def work(sampler: Sampler, *others: Sampler) -> Program:
             program = compile(
                 sampler,
                 shape,
@@ -192,6 +202,8 @@ def export(
                 batch=rows,
                 name=name,
                 weights=weights,
+                layout=layout,
+                more=others,
                 captures=captures,
                 precision=precision,
                 keep_fp32=keep_fp32 or [],
@@ -206,9 +218,9 @@ def export(
         made: list[tuple[Program, Path]] = []
         optimized = []
         samplers = interruptible(prepare)
-        for sampler in samplers:
+        for group in by_scheduler(samplers) if form.kind == "step" else [[sampler] for sampler in samplers]:
             try:
-                program = interruptible(partial(work, sampler))
+                program = interruptible(partial(work, *group))
             except RuntimeError as error:
                 if "can't allocate memory" in str(error):  # how torch says it
                     raise InputError(f"batch={batch}: out of memory; give a smaller batch or sample_shape") from error
@@ -226,9 +238,13 @@ def export(
         _optimized(path)
 
 
-def _check_target(optimize_for: str | None, prepack: bool | None, precision: str | None) -> None:
+def _check_target(optimize_for: str | None, prepack: bool | None, precision: str | None, layout: str) -> None:
     if optimize_for is not None and optimize_for not in TARGETS:
         raise InputError(f"optimize_for={optimize_for!r} is not known; choose one of {', '.join(TARGETS)}")
+    if optimize_for is not None and layout != "unrolled":
+        raise InputError(
+            f"optimize_for={optimize_for!r} is for layout 'unrolled', not {layout!r}; leave one of them out"
+        )
     if optimize_for is not None and precision in ("bf16", "int8"):
         raise InputError(
             f"optimize_for={optimize_for!r} does not go with precision={precision!r}: the CPU provider has no "

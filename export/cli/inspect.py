@@ -56,6 +56,7 @@ def _summary(file: Path, manifest: Manifest) -> Table:
     model, scheduler = manifest.model, manifest.scheduler
     rows = {
         "name": f"{manifest.name} ({manifest.layout})",
+        "layout": _layout(manifest),
         "model": f"{model.name}, predicts {model.prediction_type}, timestep {model.timestep_dtype}",
         "scheduler": f"{scheduler.name}, {scheduler.steps} steps, "
         f"NFE {scheduler.nfe}, order {scheduler.order}",
@@ -76,6 +77,16 @@ def _summary(file: Path, manifest: Manifest) -> Table:
     for name, text in rows.items():
         table.add_row(name, _plain(text))
     return table
+
+
+def _layout(manifest: Manifest) -> str:
+    chunk, recurrence = manifest.chunk, manifest.recurrence
+    if chunk is not None:
+        return f"chunk {chunk.index + 1} of {chunk.count}: steps {chunk.first} to {chunk.last - 1}"
+    if recurrence is not None:
+        counts = ", ".join(str(table.steps) for table in recurrence.tables)
+        return f"one evaluation over {len(recurrence.registers)} registers; tables for {counts} steps"
+    return {"loop": "one evaluation in a Loop"}.get(manifest.layout, "all steps in one graph")
 
 
 def _tensors(manifest: Manifest) -> Table:

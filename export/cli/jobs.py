@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from samplegraph.export.program import Program
+    from samplegraph.models import Sampler
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,14 @@ def jobs(scheduler: str | None, steps: str | None, name: str | None) -> list[Job
     if len(found) > 1 and name is not None:
         raise InputError(f"name={name!r} is for one graph, and {len(found)} are asked for; leave it out")
     return found
+
+
+def by_scheduler(samplers: Sequence[Sampler]) -> list[list[Sampler]]:
+    """Samplers that differ in their number of steps only, together: one graph of a single evaluation runs them all."""
+    found: dict[str, list[Sampler]] = {}
+    for sampler in samplers:
+        found.setdefault(sampler.scheduler.name, []).append(sampler)
+    return list(found.values())
 
 
 def _each(option: str, text: str | None) -> list[str | None]:

@@ -41,6 +41,18 @@ def run(
     ] = None,
     samples: Annotated[int | None, typer.Option(help="Number of samples, where nothing else tells.")] = None,
     rng: Annotated[str, typer.Option(help="torch (as torch.randn on the CPU) or philox.")] = "torch",
+    steps: Annotated[
+        int | None,
+        typer.Option(help="Number of steps, for a graph of --layout step that has a table for it.", show_default=False),
+    ] = None,
+    previews: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder for pictures of the clean samples predicted so far, after each chunk or step.",
+            metavar="FOLDER",
+            show_default=False,
+        ),
+    ] = None,
     providers: Annotated[
         str | None, typer.Option(help="ONNX Runtime providers in order, such as cuda,cpu. Default: cpu.")
     ] = None,
@@ -73,8 +85,25 @@ def run(
     if output.suffix.lower() == ".png":
         check_picture(shape)
     loaded = perf_counter()
+    if previews is not None:
+        check_picture(shape)
+        check_output(previews / "step-0.png", (".png",))
+
+    def preview(step: int, x0: npt.NDArray[Any]) -> None:
+        assert previews is not None
+        write(x0, previews / f"step-{step:03d}.png")
+
     with progress_bar("sampling") as update:
-        drawn = interruptible(lambda: engine(samples=samples, rng=cast(Rng, rng), progress=update, **inputs))
+        drawn = interruptible(
+            lambda: engine(
+                samples=samples,
+                rng=cast(Rng, rng),
+                progress=update,
+                preview=preview if previews is not None else None,
+                steps=steps,
+                **inputs,
+            )
+        )
     done = perf_counter()
     write(drawn, output)
     size = "x".join(map(str, shape))

@@ -49,7 +49,7 @@ def exports(draw: st.DrawFn) -> list[str]:
     return line
 
 
-COMMANDS = ["run", "inspect", "verify", "list", "export", "--version", "--help", "-h", "nonsense"]
+COMMANDS = ["run", "inspect", "verify", "plan", "list", "export", "--version", "--help", "-h", "nonsense"]
 FRAGMENTS = (
     "--seed --set --output -o --samples --rng philox torch --threads --json --plot --bindings --providers cpu tensorrt "
     "tiny-ddim-3.onnx tiny-ddim-3.onnx.json . none.onnx x.svg x.npy x.png class_labels=1 guidance_scale=2 --debugg "
