@@ -17,6 +17,22 @@ Array = npt.NDArray[Any]
 Progress = c.CFUNCTYPE(c.c_int, c.c_void_p, c.c_int64, c.c_int64)
 
 
+class CPosition(c.Structure):
+    _fields_ = [
+        ("struct_size", c.c_size_t),
+        ("done", c.c_int64),
+        ("total", c.c_int64),
+        ("step", c.c_int64),
+        ("first_row", c.c_int64),
+        ("x0", c.c_void_p),
+        ("shape", c.POINTER(c.c_int64)),
+        ("rank", c.c_size_t),
+    ]
+
+
+Watch = c.CFUNCTYPE(c.c_int, c.c_void_p, c.POINTER(CPosition))
+
+
 class CArray(c.Structure):
     _fields_ = [
         ("name", c.c_char_p),
@@ -42,6 +58,9 @@ class CRequest(c.Structure):
         ("progress", Progress),
         ("progress_data", c.c_void_p),
         ("stop", c.c_void_p),
+        ("watch", Watch),
+        ("watch_data", c.c_void_p),
+        ("steps", c.c_int64),
     ]
 
 
@@ -103,6 +122,7 @@ def load(path: str | os.PathLike[str]) -> c.CDLL:
     library.sg_engine_manifest.restype = c.c_void_p
     library.sg_manifest_json.argtypes = [c.c_void_p]
     library.sg_dtype_size.restype = c.c_size_t
+    library.sg_engine_step_counts.restype = c.POINTER(c.c_int64)
     return library
 
 
@@ -150,8 +170,12 @@ class NativeEngine:
         samples: int | None = None,
         rng: str = "torch",
         progress: Any = None,
+        watch: Any = None,
+        stop: NativeStop | None = None,
+        steps: int = 0,
         **inputs: object,
     ) -> Array:
+        """``watch(position, x0)`` is told every position; x0 is a copy, or None."""
         arrays = {name: np.asarray(value, order="C") for name, value in inputs.items() if value is not None}
         given = (CArray * len(arrays))()
         for place, (name, array) in zip(given, arrays.items(), strict=True):
@@ -167,6 +191,11 @@ class NativeEngine:
             request.seed_kind, request.seeds, request.seed_count = 2, seeds, len(seed)
         if progress is not None:
             request.progress = Progress(lambda _, done, total: int(bool(progress(done, total))))
+        request.steps = steps
+        if stop is not None:
+            request.stop = stop.handle
+        if watch is not None:
+            request.watch = Watch(lambda _, position: int(bool(watch(position[0], self._x0(position[0])))))
         count = c.c_int64()
         self._check(self._library.sg_count(self._handle, c.byref(request), c.byref(count)))
         out = np.empty((count.value, *self._row), self._dtype)
@@ -175,9 +204,45 @@ class NativeEngine:
         )
         return out
 
+    def stop(self) -> NativeStop:
+        """A switch for calls of this engine."""
+        handle = c.c_void_p()
+        self._check(self._library.sg_stop_create(self._handle, c.byref(handle)))
+        return NativeStop(self._library, handle)
+
+    @property
+    def step_counts(self) -> list[int]:
+        """What ``steps`` may be, the default first."""
+        count = c.c_size_t()
+        known = self._library.sg_engine_step_counts(self._handle, c.byref(count))
+        return list(known[: count.value])
+
+    def _x0(self, position: CPosition) -> Array | None:
+        if position.x0 is None:
+            return None
+        shape = tuple(position.shape[: position.rank])
+        size = int(np.prod(shape)) * self._dtype.itemsize
+        return np.frombuffer(c.string_at(position.x0, size), self._dtype).reshape(shape)
+
     def _check(self, status: int) -> None:
         if status:
             raise SamplegraphError(status, self._library.sg_last_error().decode(errors="replace"))
+
+
+class NativeStop:
+    """``sg_stop``."""
+
+    def __init__(self, library: c.CDLL, handle: c.c_void_p) -> None:
+        self._library, self.handle = library, handle
+
+    def request(self) -> None:
+        self._library.sg_stop_request(self.handle)
+
+    def __enter__(self) -> NativeStop:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._library.sg_stop_destroy(self.handle)
 
 
 def draw(

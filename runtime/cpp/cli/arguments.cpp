@@ -18,6 +18,7 @@ Draw samples with a compiled sampler, and write them as a picture or an array.
   --set NAME=VALUE        an input: class_labels=3,1,4 or name=@file.npy; repeatable
   --guidance-scale X      short for --set guidance_scale=X
   --samples M             number of samples, where nothing else tells
+  --steps N               of layout step: one of the step counts it has a table for
   --rng torch|philox      torch: as torch.randn on the CPU; default
   -o, --output FILE       a .png grid or a .npy array; default: the graph's name
 
@@ -80,7 +81,7 @@ std::vector<std::string> names(const std::string& text) {
 
 void add_setting(Arguments& out, const std::string& item) {
   Setting setting = parse_setting(item);
-  for (const char* reserved : {"seed", "samples", "rng", "progress"}) {
+  for (const char* reserved : {"seed", "samples", "steps", "rng", "progress", "preview"}) {
     if (setting.name == reserved) refuse("--set ", setting.name, " is not an input of the graph; give --", reserved, " instead");
   }
   for (const Setting& each : out.settings) {
@@ -97,6 +98,7 @@ const std::map<std::string, Action>& with_value() {
       {"--set", add_setting},
       {"--guidance-scale", [](Arguments& a, const std::string& t) { a.guidance_scale = number("guidance_scale", t); }},
       {"--samples", [](Arguments& a, const std::string& t) { a.samples = whole("samples", t, 1); }},
+      {"--steps", [](Arguments& a, const std::string& t) { a.steps = whole("steps", t, 1); }},
       {"--rng", [](Arguments& a, const std::string& t) {
          if (t != "torch" && t != "philox") refuse("rng='", t, "': allowed is 'torch' or 'philox'; use rng='torch' unless you need another");
          a.rng = t == "torch" ? SG_TORCH : SG_PHILOX;

@@ -15,7 +15,7 @@ struct Arguments {
   std::optional<Seeds> seeds;
   std::vector<Setting> settings;
   std::optional<double> guidance_scale;
-  std::int64_t samples = 0;
+  std::int64_t samples = 0, steps = 0;
   int bench = 0, warm_up = 5, threads = 0;
   sg_rng rng = SG_TORCH;
   std::vector<std::string> providers;

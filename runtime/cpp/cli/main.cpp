@@ -12,6 +12,7 @@
 #include "cli/npy.hpp"
 #include "cli/output.hpp"
 #include "cli/picture.hpp"
+#include "cli/progress.hpp"
 
 namespace {
 
@@ -57,7 +58,7 @@ Request make_request(const Engine& engine, const cli::Arguments& arguments) {
   if (arguments.seeds && arguments.seeds->each) request.seeds(arguments.seeds->values);
   else if (arguments.seeds) request.seed(arguments.seeds->values[0]);
   else if (takes_noise && !own_noise) request.seed(0);
-  return request.samples(arguments.samples).rng(arguments.rng);
+  return request.samples(arguments.samples).steps(arguments.steps).rng(arguments.rng);
 }
 
 int describe(const cli::Arguments& arguments) {
@@ -109,7 +110,9 @@ int run(const cli::Arguments& arguments) {
   request.stop(stop);
   cli::interrupt_stops(&stop);
   const double begin = now();
+  if (cli::shows_progress()) request.progress(cli::show_progress);
   samplegraph::Array samples = engine.sample(request);
+  request.progress(nullptr);
   const double draw = now() - begin;
   if (arguments.bench > 0) {
     std::cout << cli::bench(arguments.bench, arguments.warm_up, arguments.json, [&] {
@@ -126,6 +129,7 @@ int run(const cli::Arguments& arguments) {
 int fail(const std::string& text, int code) {
   std::string line;
   for (const char c : text) line += c == '\n' || c == '\r' || c == '\t' ? ' ' : c;
+  cli::clear_progress();
   std::fprintf(stderr, "error: %s\n", line.c_str());
   return code;
 }

@@ -1,4 +1,4 @@
-/** What runs a graph: ONNX Runtime, and later others. Nothing above this line knows which. */
+/** What draws one batch: a whole graph, a set of chunks, or a graph of one evaluation. */
 #pragma once
 
 #include <cstddef>
@@ -7,30 +7,33 @@
 #include <string>
 #include <vector>
 
+#include "graph.hpp"
+
 namespace sg {
 
-/** A switch that makes `Binding::run` return early; it may outlive the back end's graph. */
-class StopSignal {
- public:
-  virtual ~StopSignal() = default;
-  virtual void request() = 0;  // from any thread
-  virtual void reset() = 0;
+/** After step `step` (from 0): the clean samples predicted last, shaped as the output; null: none yet, or none shown. */
+struct Position {
+  std::int64_t step = 0;
+  const void* x0 = nullptr;
 };
 
-/** The buffers of one call at a time, reused from call to call. */
+/** The buffers of one batch at a time, reused from batch to batch. */
 class Binding {
  public:
   virtual ~Binding() = default;
   /** Fix the axes of every input and of output 0, in the manifest's order; does nothing where they are so already. */
   virtual void shape(const std::vector<std::vector<std::int64_t>>& inputs, const std::vector<std::int64_t>& output) = 0;
-  /** Host memory of input `index`, and of output 0: C order, valid until the next `shape`. */
+  /** Host memory of input `index`: C order, valid until the next `shape`. */
   virtual void* input(std::size_t index) = 0;
+  /** That of output 0, once the last part has run. */
   virtual const void* output() const = 0;
-  /** Run the graph. Failure SG_ENGINE_FAILED where that fails; `stop` may be null. */
-  virtual void run(StopSignal* stop) = 0;
+  /** How many parts a batch has, at least 1. */
+  virtual std::size_t parts() const = 0;
+  /** Run part `part`; all of them, in order, are one batch. Failure SG_ENGINE_FAILED; `stop` may be null. */
+  virtual Position run(std::size_t part, StopSignal* stop) = 0;
 };
 
-/** A loaded graph; its functions may be called from several threads at once. */
+/** A loaded sampler; its functions may be called from several threads at once. */
 class Backend {
  public:
   virtual ~Backend() = default;
@@ -38,6 +41,21 @@ class Backend {
   virtual std::unique_ptr<StopSignal> stop_signal() = 0;
   virtual const std::string& providers() const = 0;
   virtual const std::string& library_version() const = 0;
+};
+
+/** A sampler that is one graph. `manifest` outlives it, as in all that follow. */
+std::unique_ptr<Backend> whole_graph(const Manifest& manifest, std::shared_ptr<Graph> graph);
+
+/** What all of them know from their (first) graph. */
+class GraphBackend : public Backend {
+ public:
+  explicit GraphBackend(std::shared_ptr<Graph> graph) : graph_(std::move(graph)) {}
+  std::unique_ptr<StopSignal> stop_signal() override { return graph_->stop_signal(); }
+  const std::string& providers() const override { return graph_->providers(); }
+  const std::string& library_version() const override { return graph_->library_version(); }
+
+ protected:
+  std::shared_ptr<Graph> graph_;
 };
 
 }  // namespace sg

@@ -4,7 +4,7 @@
 
 #include "default_request.hpp"
 #include "dtype.hpp"
-#include "engine.hpp"
+#include "sampler.hpp"
 #include "error.hpp"
 #include "onnxruntime/session.hpp"
 #include "stop.hpp"
@@ -41,7 +41,8 @@ struct sg_manifest {
 struct sg_engine {
   explicit sg_engine(sg::Manifest read) : manifest(std::move(read)) {}
   sg_manifest manifest;
-  std::unique_ptr<sg::Engine> engine;  // refers to the manifest
+  std::unique_ptr<sg::Sampler> sampler;  // refers to the manifest
+  sg::Engine& main() const { return sampler->engine(0); }
 };
 
 namespace {
@@ -153,9 +154,10 @@ sg_status sg_engine_open(const char* path, const sg_options* options, sg_engine*
     const std::string file = &need(path, "path");
     const sg::ort::Settings settings = sg::ort::settings(options);
     auto out = std::make_unique<sg_engine>(sg::read_graph_manifest(file));
-    const sg::Manifest& manifest = out->manifest.manifest;
-    sg::check_drivable(file, manifest);
-    out->engine = std::make_unique<sg::Engine>(manifest, sg::ort::load(file, manifest, settings));
+    const auto load = [&](const std::string& each, const sg::Manifest& read) {
+      return std::shared_ptr<sg::Graph>(sg::ort::load(each, read, settings));
+    };
+    out->sampler = std::make_unique<sg::Sampler>(file, out->manifest.manifest, load);
     *engine = out.release();
   });
 }
@@ -167,33 +169,49 @@ const sg_manifest* sg_engine_manifest(const sg_engine* engine) {
 }
 
 const char* sg_engine_providers(const sg_engine* engine) {
-  return engine != nullptr ? engine->engine->backend().providers().c_str() : nullptr;
+  return engine != nullptr ? engine->main().backend().providers().c_str() : nullptr;
 }
 
 const char* sg_engine_library_version(const sg_engine* engine) {
-  return engine != nullptr ? engine->engine->backend().library_version().c_str() : nullptr;
+  return engine != nullptr ? engine->main().backend().library_version().c_str() : nullptr;
+}
+
+const int64_t* sg_engine_step_counts(const sg_engine* engine, size_t* count) {
+  const std::vector<int64_t>* known = engine != nullptr ? &engine->sampler->step_counts() : nullptr;
+  if (count != nullptr) *count = known != nullptr ? known->size() : 0;
+  return known != nullptr ? known->data() : nullptr;
 }
 
 sg_status sg_count(const sg_engine* engine, const sg_request* request, int64_t* samples) {
   return sg::guarded([&] {
     need(samples, "samples") = 0;
-    *samples = need(engine, "engine").engine->count(sg::known_fields(request));
+    const sg::Sampler& sampler = *need(engine, "engine").sampler;
+    const sg_request known = sg::known_fields(request);
+    *samples = sampler.engine(known.steps).count(known);
   });
 }
 
 sg_status sg_sample(sg_engine* engine, const sg_request* request, void* output, size_t bytes) {
-  return sg::guarded([&] { need(engine, "engine").engine->sample(sg::known_fields(request), output, bytes); });
+  return sg::guarded([&] {
+    const sg::Sampler& sampler = *need(engine, "engine").sampler;
+    const sg_request known = sg::known_fields(request);
+    sampler.engine(known.steps).sample(known, output, bytes);
+  });
 }
 
 sg_status sg_warm_up(sg_engine* engine, const sg_request* request, int32_t contexts) {
   return sg::guarded([&] {
-    sg::Engine& self = *need(engine, "engine").engine;
+    const sg::Sampler& sampler = *need(engine, "engine").sampler;
     if (contexts < 1) {
       throw sg::Failure(SG_BAD_ARGUMENT, sg::cat("contexts=", contexts, " is not allowed; give at least 1"));
     }
-    if (request != nullptr) return self.warm_up(sg::known_fields(request), contexts);
-    const sg::DefaultRequest defaults(self.manifest());
-    self.warm_up(defaults.request(), contexts);
+    if (request != nullptr) {
+      const sg_request known = sg::known_fields(request);
+      return sampler.engine(known.steps).warm_up(known, contexts);
+    }
+    sg::Engine& main = sampler.engine(0);
+    const sg::DefaultRequest defaults(main.manifest());
+    main.warm_up(defaults.request(), contexts);
   });
 }
 
@@ -201,7 +219,7 @@ sg_status sg_stop_create(sg_engine* engine, sg_stop** stop) {
   return sg::guarded([&] {
     need(stop, "stop") = nullptr;
     auto out = std::make_unique<sg_stop>();
-    out->backend = need(engine, "engine").engine->shared_backend();
+    out->backend = need(engine, "engine").main().shared_backend();
     out->signal = out->backend->stop_signal();
     *stop = out.release();
   });

@@ -12,12 +12,21 @@
 namespace sg {
 namespace {
 
-constexpr const char* kReserved[] = {"seed", "samples", "rng", "progress"};
-
 bool stopped(const sg_request& request) { return request.stop != nullptr && request.stop->requested.load(); }
 
-[[noreturn]] void cancelled(std::int64_t done, std::int64_t total) {
-  throw Failure(SG_CANCELLED, cat("cancelled after ", done, " of ", total, total == 1 ? " call" : " calls"));
+/** What a run consists of: calls of a whole graph, chunks, or steps. */
+const char* part_name(const Manifest& manifest) {
+  return manifest.recurrence ? "step" : manifest.chunk ? "chunk" : "call";
+}
+
+[[noreturn]] void cancelled(const Manifest& manifest, std::int64_t done, std::int64_t total) {
+  throw Failure(SG_CANCELLED, cat("cancelled after ", done, " of ", total, " ", part_name(manifest), total == 1 ? "" : "s"));
+}
+
+/** Tell both callbacks; whether one of them stops the call. */
+bool told_to_stop(const sg_request& request, const sg_position& position) {
+  if (request.watch != nullptr && request.watch(request.watch_data, &position) != 0) return true;
+  return request.progress != nullptr && request.progress(request.progress_data, position.done, position.total) != 0;
 }
 
 /** Bytes of M rows of `size` elements, `copies` times, with elements of `width` bytes. */
@@ -57,20 +66,6 @@ void check_generator(const sg_request& request, const Manifest& manifest, std::i
 }
 
 }  // namespace
-
-void check_drivable(const std::string& path, const Manifest& manifest) {
-  if (manifest.layout != "unrolled") {
-    throw Failure(SG_BAD_FILE, cat(path, ": layout ", in_quotes(manifest.layout), " is not one this runtime drives ",
-                                   "(unrolled); update samplegraph"));
-  }
-  for (const Tensor& tensor : manifest.inputs) {
-    for (const char* name : kReserved) {
-      if (tensor.name != name) continue;
-      throw Failure(SG_BAD_FILE, cat(path, ": an input is called ", in_quotes(tensor.name),
-                                     ", as is an argument of the call; rename it"));
-    }
-  }
-}
 
 Engine::Engine(const Manifest& manifest, std::unique_ptr<Backend> backend)
     : manifest_(manifest), backend_(std::move(backend)) {}
@@ -147,24 +142,38 @@ void Engine::run(const sg_request& request, Context& context, void* output) {
     noise::draw({request.rng == SG_PHILOX, each, each ? request.seeds : &request.seed, uniform}, samples, size,
                 static_cast<std::size_t>(manifest_.slices), {drawn, type}, {steps, type});
   }
-  const std::int64_t batch = call.output_shape[0], total = (call.samples + batch - 1) / batch;
+  const std::int64_t batch = call.output_shape[0], batches = (call.samples + batch - 1) / batch;
   const std::size_t width =
       static_cast<std::size_t>(manifest_.sample_size()) * manifest_.outputs[0].type().size;
-  for (std::int64_t done = 0; done < total; ++done) {
-    if (stopped(request)) cancelled(done, total);
-    feed(manifest_, call, done * batch, drawn, steps, *context.binding);
+  context.shown = call.output_shape;
+  for (std::int64_t k = 0; k < batches; ++k) {
+    feed(manifest_, call, k * batch, drawn, steps, *context.binding);
+    const std::int64_t rows = std::min(batch, call.samples - k * batch);
+    context.shown[0] = rows;
+    run_batch(request, context, k, batches);
+    std::memcpy(static_cast<char*>(output) + static_cast<std::size_t>(k * batch) * width, context.binding->output(),
+                static_cast<std::size_t>(rows) * width);
+  }
+}
+
+/** All parts of batch `k`, with the callbacks after each. */
+void Engine::run_batch(const sg_request& request, Context& context, std::int64_t k, std::int64_t batches) const {
+  const auto parts = static_cast<std::int64_t>(context.binding->parts());
+  const std::int64_t total = batches * parts;
+  for (std::int64_t part = 0; part < parts; ++part) {
+    const std::int64_t done = k * parts + part;
+    if (stopped(request)) cancelled(manifest_, done, total);
+    Position reached;
     try {
-      context.binding->run(request.stop != nullptr ? request.stop->signal.get() : nullptr);
+      reached = context.binding->run(static_cast<std::size_t>(part),
+                                     request.stop != nullptr ? request.stop->signal.get() : nullptr);
     } catch (const Failure&) {
-      if (stopped(request)) cancelled(done, total);
+      if (stopped(request)) cancelled(manifest_, done, total);
       throw;
     }
-    const std::int64_t rows = std::min(batch, call.samples - done * batch);
-    std::memcpy(static_cast<char*>(output) + static_cast<std::size_t>(done * batch) * width,
-                context.binding->output(), static_cast<std::size_t>(rows) * width);
-    if (request.progress != nullptr && request.progress(request.progress_data, done + 1, total) != 0) {
-      cancelled(done + 1, total);
-    }
+    const sg_position position = {sizeof(sg_position),        done + 1,   total, reached.step,
+                                  k * context.call.output_shape[0], reached.x0, context.shown.data(), context.shown.size()};
+    if (told_to_stop(request, position)) cancelled(manifest_, done + 1, total);
   }
 }
 

@@ -37,7 +37,8 @@ class Engine {
     Context(const Manifest& manifest, std::unique_ptr<Binding> bound) : call(manifest), binding(std::move(bound)) {}
     Call call;
     std::unique_ptr<Binding> binding;
-    Buffer noise;  // (1 + K, M, ...)
+    Buffer noise;                     // (1 + K, M, ...)
+    std::vector<std::int64_t> shown;  // axes of x0 in the current batch
   };
   class Lease;
 
@@ -45,6 +46,7 @@ class Engine {
   void give_back(std::unique_ptr<Context> context) noexcept;
   void prepare(const sg_request& request, Context& context) const;
   void run(const sg_request& request, Context& context, void* output);
+  void run_batch(const sg_request& request, Context& context, std::int64_t k, std::int64_t batches) const;
 
   const Manifest& manifest_;
   std::shared_ptr<Backend> backend_;
@@ -52,8 +54,5 @@ class Engine {
   std::vector<std::unique_ptr<Context>> free_;
   std::size_t contexts_ = 0;
 };
-
-/** The layouts that this runtime drives, and names that no input may have. Failure SG_BAD_FILE. */
-void check_drivable(const std::string& path, const Manifest& manifest);
 
 }  // namespace sg

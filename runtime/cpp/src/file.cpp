@@ -35,6 +35,15 @@ bool FileSource::read(std::uint64_t position, char* to, std::size_t count) {
          std::fread(to, 1, count, file_.get()) == count;
 }
 
+std::string read_text(const std::string& path) {
+  FileSource file(path, "keep the sidecar beside the file it describes", "give a readable file");
+  std::string out(static_cast<std::size_t>(file.size()), '\0');
+  if (!file.read(0, out.data(), out.size())) {
+    throw Failure(SG_BAD_FILE, cat(path, ": cannot be read to its end; give a readable file"));
+  }
+  return out;
+}
+
 bool is_file(const std::string& path) {
   std::error_code error;
   return fs::is_regular_file(path, error);

@@ -24,6 +24,9 @@ class FileSource : public ByteSource {
   std::uint64_t size_ = 0;
 };
 
+/** All of a text file that lies beside a graph. Failure SG_BAD_FILE. */
+std::string read_text(const std::string& path);
+
 /** Whether `path` is a regular file. */
 bool is_file(const std::string& path);
 

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "dtype.hpp"
+#include "parts.hpp"
 
 namespace sg {
 
@@ -49,6 +50,7 @@ struct OptimizedFor {
 struct Manifest {
   std::string json;  // as in the file
   std::string name, layout, model, prediction_type, scheduler, guidance_mode;
+  std::string tables_sha256, weights_sha256;
   std::int64_t steps = 0, nfe = 0, slices = 0;
   std::int32_t noise_kind = 0;  // sg_noise_kind
   double init_noise_sigma = 1;
@@ -56,9 +58,12 @@ struct Manifest {
   std::optional<std::string> weights_file;
   std::optional<OptimizedFor> optimized_for;
   std::string precision = "fp32";
-  std::vector<Tensor> inputs, outputs;
+  std::optional<Chunk> chunk;            // of a graph that is one of a set
+  std::optional<Recurrence> recurrence;  // of a graph of one evaluation
+  std::vector<Tensor> inputs, outputs;   // what a caller gives; what the graph gives
+  std::vector<Tensor> graph_inputs;      // what the graph takes: `inputs`, but for a part of a sampler
 
-  /** The first input of that role, or null. */
+  /** The first input of that role that a caller gives, or null. */
   const Tensor* input(std::int32_t role) const;
   /** Rows per call, or -1 where any number goes. */
   std::int64_t batch() const { return outputs[0].shape[0].size; }

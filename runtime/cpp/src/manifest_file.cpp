@@ -11,15 +11,6 @@ bool ends_with(const std::string& text, const std::string& end) {
   return text.size() >= end.size() && text.compare(text.size() - end.size(), end.size(), end) == 0;
 }
 
-std::string read_text(const std::string& path) {
-  FileSource file(path, "keep the sidecar beside the file it describes", "give a readable file");
-  std::string out(static_cast<std::size_t>(file.size()), '\0');
-  if (!file.read(0, out.data(), out.size())) {
-    throw Failure(SG_BAD_FILE, cat(path, ": cannot be read to its end; give a readable file"));
-  }
-  return out;
-}
-
 }  // namespace
 
 Manifest read_manifest(const std::string& path) {

@@ -5,49 +5,19 @@
 
 #include "error.hpp"
 #include "json.hpp"
+#include "json_fields.hpp"
 #include "manifest.hpp"
 #include "text.hpp"
 
 namespace sg {
 namespace {
+using namespace fields;
 
 constexpr std::int64_t kMaxElements = std::int64_t{1} << 48;  // of one input or output
 constexpr const char* kRoles[] = {"noise",  "step_noise", "condition", "negative",
-                                  "guidance_scale", "sample", "image", "mask", "init_sample"};  // in the order of sg_role
+                                  "guidance_scale", "sample", "image", "mask", "init_sample",
+                                  "carried", "x0", "timestep", "coefficients"};  // in the order of sg_role
 constexpr const char* kNoiseKinds[] = {"normal", "uniform"};                 // in that of sg_noise_kind
-
-[[noreturn]] void damaged(const std::string& reason) { throw std::runtime_error(reason); }
-
-const Json& member(const Json& data, const char* key) {
-  if (!data.is(Json::Kind::object)) damaged(cat("what holds ", in_quotes(key), " is not an object"));
-  const Json* found = data.find(key);
-  if (found == nullptr) damaged(cat(in_quotes(key), " is missing"));
-  return *found;
-}
-
-std::string text(const Json& data, const char* key) {
-  const Json& value = member(data, key);
-  if (!value.is(Json::Kind::text)) damaged(cat(key, " is not text"));
-  return value.text();
-}
-
-std::int64_t whole(const Json& value, const std::string& name, std::int64_t low) {
-  if (!value.is(Json::Kind::integer) || value.integer() < low) damaged(cat(name, " is ", value.shown()));
-  return value.integer();
-}
-
-std::optional<double> number(const Json& data, const char* key) {
-  const Json* found = data.find(key);
-  if (found == nullptr || found->is(Json::Kind::null)) return std::nullopt;
-  if (!found->is_number()) damaged(cat(key, " is not a number"));
-  return found->number();
-}
-
-const std::vector<Json>& list(const Json& data, const char* key) {
-  const Json& value = member(data, key);
-  if (!value.is(Json::Kind::list)) damaged(cat(key, " is not a list"));
-  return value.elements();
-}
 
 Tensor tensor(const Json& data) {
   Tensor out;
@@ -92,6 +62,27 @@ void check_noise(const Tensor& each, const Tensor& noise) {
   if (!fits || each.dtype != noise.dtype) damaged(cat(each.name, " has no shape of noise"));
 }
 
+/** The layout says whether the graph is a part of a sampler. */
+void check_part(const Manifest& manifest) {
+  const bool step = manifest.layout == "step", chunked = manifest.layout.rfind("chunked", 0) == 0;
+  if (step != manifest.recurrence.has_value()) {
+    damaged(cat("layout ", in_quotes(manifest.layout), " and the table of coefficients do not go together"));
+  }
+  if (chunked != manifest.chunk.has_value()) {
+    damaged(cat("layout ", in_quotes(manifest.layout), " and a place among chunks do not go together"));
+  }
+  if (step && manifest.recurrence->tables[0].noise_slices != manifest.slices) {
+    damaged("the first table of coefficients and noise.slices contradict each other");
+  }
+  std::set<std::string> names;
+  for (const std::vector<Tensor>* tensors : {&manifest.graph_inputs, &manifest.outputs}) {
+    names.clear();
+    for (const Tensor& each : *tensors) {
+      if (!names.insert(each.name).second) damaged(cat("two tensors are called ", in_quotes(each.name)));
+    }
+  }
+}
+
 /** What the runtime relies on: rows agree, step_noise has its slices, names are told apart. */
 void check(const Manifest& manifest) {
   const Tensor* noise = manifest.input(SG_NOISE);
@@ -107,6 +98,7 @@ void check(const Manifest& manifest) {
   std::set<std::string> names;
   for (const Tensor& each : manifest.inputs) {
     if (!names.insert(each.name).second) damaged(cat("two inputs are called ", in_quotes(each.name)));
+    if (each.role == SG_OUTPUT || each.role >= SG_CARRIED) damaged(cat("a caller cannot give ", in_quotes(each.name)));
     const auto rows = each.row_axis();
     if (rows && (*rows >= each.shape.size() || each.shape[*rows].size != manifest.batch())) {
       damaged(cat(each.name, " and the output differ in their batch axis"));
@@ -120,6 +112,7 @@ void check(const Manifest& manifest) {
   if ((steps == nullptr ? 0 : steps->shape[0].size) != manifest.slices) {
     damaged("step_noise and noise.slices contradict each other");
   }
+  check_part(manifest);
 }
 
 /** What the noise is; a manifest that does not say has normals. */
@@ -160,6 +153,8 @@ Manifest parse(const Json& data) {
     }
   }
   list(member(data, "tables"), "evaluations");
+  out.tables_sha256 = text(member(data, "tables"), "sha256");
+  out.weights_sha256 = text(member(data, "weights"), "sha256");
   const Json& guidance = member(data, "guidance");
   out.guidance_mode = text(guidance, "mode");
   out.guidance_scale = number(guidance, "scale");
@@ -170,12 +165,18 @@ Manifest parse(const Json& data) {
   if (const Json& file = member(member(data, "weights"), "file"); !file.is(Json::Kind::null)) {
     out.weights_file = text(member(data, "weights"), "file");
   }
-  if (const Json* made = data.find("optimized_for"); made != nullptr && !made->is(Json::Kind::null)) {
+  if (const Json* made = optional(data, "optimized_for")) {
     out.optimized_for = optimized_for(*made);
   }
   if (data.find("precision") != nullptr) out.precision = text(data, "precision");
   member(data, "versions");
-  for (const Json& each : list(data, "inputs")) out.inputs.push_back(tensor(each));
+  for (const Json& each : list(data, "inputs")) out.graph_inputs.push_back(tensor(each));
+  if (optional(data, "caller") != nullptr) {
+    for (const Json& each : list(data, "caller")) out.inputs.push_back(tensor(each));
+  }
+  if (out.inputs.empty()) out.inputs = out.graph_inputs;
+  if (const Json* chunk = optional(data, "chunk")) out.chunk = read_chunk(*chunk);
+  if (const Json* recurrence = optional(data, "recurrence")) out.recurrence = read_recurrence(*recurrence);
   for (const Json& each : list(data, "outputs")) out.outputs.push_back(tensor(each));
   check(out);
   return out;

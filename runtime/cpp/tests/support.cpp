@@ -61,7 +61,8 @@ class FakeBinding : public Binding {
   void* input(std::size_t index) override { return inputs_[index].data(); }
   const void* output() const override { return output_.data(); }
 
-  void run(StopSignal*) override {
+  std::size_t parts() const override { return 1; }
+  Position run(std::size_t, StopSignal*) override {
     ++owner_.runs;
     if (owner_.on_run) owner_.on_run();
     for (std::size_t i = 0; owner_.look && i < inputs_.size(); ++i) {
@@ -85,6 +86,7 @@ class FakeBinding : public Binding {
       }
       output_[i] = value + 10.0f * (static_cast<float>(labels[i / size]) + *scale);
     }
+    return {};
   }
 
  private:

@@ -8,6 +8,7 @@
 #include "engine.hpp"
 #include "error.hpp"
 #include "noise/draw.hpp"
+#include "sampler.hpp"
 #include "stop.hpp"
 #include "support.hpp"
 
@@ -331,9 +332,9 @@ TEST(Engine, EightThreadsOnOneEngine) {
 
 TEST(Engine, LayoutsAndNamesThatCannotBeDriven) {
   Manifest manifest = test::toy_manifest();
-  manifest.layout = "loop";
+  manifest.layout = "woven";
   EXPECT_EQ(test::failure([&] { check_drivable("x.onnx", manifest); }),
-            "x.onnx: layout 'loop' is not one this runtime drives (unrolled); update samplegraph");
+            "x.onnx: layout 'woven' is not one this runtime drives (unrolled, loop, chunked, step); update samplegraph");
   manifest.layout = "unrolled";
   manifest.inputs[1].name = "seed";
   EXPECT_EQ(test::failure([&] { check_drivable("x.onnx", manifest); }),

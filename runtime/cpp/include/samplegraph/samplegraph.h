@@ -64,11 +64,12 @@ typedef enum sg_dtype {
 
 /**
  * SG_IMAGE, SG_MASK, SG_INIT_SAMPLE: what an inpainting scheduler keeps, where, and the clean sample that a run starts
- * from, keeps in part, or leads back to its noise; given like conditions.
+ * from, keeps in part, or leads back to its noise; given like conditions. SG_CARRIED, SG_X0: outputs of a graph that is
+ * a part of a sampler; the last two are inputs of such a graph alone, and no caller's.
  */
 typedef enum sg_role {
   SG_NOISE = 1, SG_STEP_NOISE, SG_CONDITION, SG_NEGATIVE, SG_GUIDANCE_SCALE, SG_OUTPUT, SG_IMAGE, SG_MASK,
-  SG_INIT_SAMPLE
+  SG_INIT_SAMPLE, SG_CARRIED, SG_X0, SG_TIMESTEP, SG_COEFFICIENTS
 } sg_role;
 
 /** What noise and step_noise hold: standard normals, or, of tokens, numbers in [0, 1) (float32, SG_TORCH only). */
@@ -156,7 +157,10 @@ typedef struct sg_options {
 } sg_options;
 #define SG_OPTIONS_INIT { sizeof(sg_options), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
 
-/** Load `path`. `options` may be NULL. The weights file, if any, lies beside the graph. */
+/**
+ * Load `path`. `options` may be NULL. The weights file, if any, lies beside the graph; so do all chunks of a set, of
+ * which any may be given, and `<path>.plan.json` with tables for further step counts.
+ */
 SG_API sg_status sg_engine_open(const char* path, const sg_options* options, sg_engine** engine);
 SG_API void sg_engine_close(sg_engine* engine);
 /** Borrowed: lives as long as the engine. NULL for NULL. */
@@ -164,6 +168,8 @@ SG_API const sg_manifest* sg_engine_manifest(const sg_engine* engine);
 /** Providers in use, such as "cuda,cpu"; ONNX Runtime's version, such as "1.21.0". NULL for NULL. */
 SG_API const char* sg_engine_providers(const sg_engine* engine);
 SG_API const char* sg_engine_library_version(const sg_engine* engine);
+/** The step counts that sg_request.steps may have, the default first, and how many; lives as long as the engine. */
+SG_API const int64_t* sg_engine_step_counts(const sg_engine* engine, size_t* count);
 
 /** One input: C order, host memory, the caller's until the call returns. */
 typedef struct sg_array {
@@ -175,8 +181,22 @@ typedef struct sg_array {
   int32_t reserved;             /**< 0 */
 } sg_array;
 
-/** Called after each call of the graph; a value other than 0 stops. Must not throw. */
+/** Called after each call of a whole graph, each chunk, each step; a value other than 0 stops. Must not throw. */
 typedef int (*sg_progress)(void* data, int64_t done, int64_t total);
+
+/** Where a call of sg_sample is. */
+typedef struct sg_position {
+  size_t struct_size;           /**< set by the library */
+  int64_t done, total;          /**< calls of a whole graph, chunks, or steps, over all batches */
+  int64_t step;                 /**< the scheduler's step that was last taken, from 0 */
+  int64_t first_row;            /**< x0 is of samples first_row to first_row + shape[0] - 1 */
+  const void* x0;               /**< the clean samples predicted last, dtype of output 0, C order, until the callback
+                                     returns; NULL: a whole graph, or none predicted yet */
+  const int64_t* shape;         /**< rank axes, those of x0 whether or not it is there */
+  size_t rank;
+} sg_position;
+/** Called as sg_progress is, before it; a value other than 0 stops. Must not throw. */
+typedef int (*sg_watch)(void* data, const sg_position* position);
 
 typedef struct sg_request {
   size_t struct_size;
@@ -191,15 +211,18 @@ typedef struct sg_request {
   sg_progress progress;         /**< or NULL */
   void* progress_data;
   sg_stop* stop;                /**< or NULL */
+  sg_watch watch;               /**< or NULL */
+  void* watch_data;
+  int64_t steps;                /**< of layout step: one of sg_engine_step_counts; 0: the first */
 } sg_request;
-#define SG_REQUEST_INIT { sizeof(sg_request), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+#define SG_REQUEST_INIT { sizeof(sg_request), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
 
 /** M, the number of samples that `request` asks for; checks it as sg_sample does. */
 SG_API sg_status sg_count(const sg_engine* engine, const sg_request* request, int64_t* samples);
 /**
  * Draw M samples into `output`, shape (M, ...) of output 0 of the manifest, C order.
  *
- * A graph of static batch B is called ceil(M / B) times, the last call padded. `bytes` is the size of
+ * A sampler of static batch B is called ceil(M / B) times, the last call padded. `bytes` is the size of
  * `output`: at least M samples. On an error `output` is not defined.
  */
 SG_API sg_status sg_sample(sg_engine* engine, const sg_request* request, void* output, size_t bytes);
@@ -212,7 +235,7 @@ SG_API sg_status sg_warm_up(sg_engine* engine, const sg_request* request, int32_
 /** A switch for requests to this engine, of one call or of several at once. */
 SG_API sg_status sg_stop_create(sg_engine* engine, sg_stop** stop);
 SG_API void sg_stop_destroy(sg_stop* stop);
-/** Calls that hold it, now or later, return SG_CANCELLED soon; until sg_stop_reset. */
+/** Calls that hold it, now or later, return SG_CANCELLED soon, within a step, too; until sg_stop_reset. */
 SG_API void sg_stop_request(sg_stop* stop);
 SG_API void sg_stop_reset(sg_stop* stop);
 

@@ -130,9 +130,19 @@ class Request {
     fields_.stop = stop.get();
     return *this;
   }
-  /** Called as progress(done, total) after each call of the graph; what it throws, Engine::sample throws. */
+  /** Called as progress(done, total) after each call, chunk or step; what it throws, Engine::sample throws. */
   Request& progress(std::function<void(std::int64_t, std::int64_t)> progress) {
     progress_ = std::move(progress);
+    return *this;
+  }
+  /** Called with each position (see sg_position), x0 included; false cancels, what it throws Engine::sample throws. */
+  Request& watch(std::function<bool(const sg_position&)> watch) {
+    watch_ = std::move(watch);
+    return *this;
+  }
+  /** Of layout step: one of Engine::step_counts. 0: the first. */
+  Request& steps(std::int64_t steps) {
+    fields_.steps = steps;
     return *this;
   }
   /** One number. */
@@ -205,6 +215,15 @@ class Request {
       return 1;
     }
   }
+  static int show(void* self, const sg_position* position) {
+    Request& request = *static_cast<Request*>(self);
+    try {
+      return request.watch_(*position) ? 0 : 1;
+    } catch (...) {
+      request.thrown_ = std::current_exception();
+      return 1;
+    }
+  }
 
   /** The C structure; refers to this object. */
   const sg_request* fields() {
@@ -219,6 +238,8 @@ class Request {
     fields_.seed_count = seeds_.size();
     fields_.progress = progress_ ? &report : nullptr;
     fields_.progress_data = this;
+    fields_.watch = watch_ ? &show : nullptr;
+    fields_.watch_data = this;
     thrown_ = nullptr;
     return &fields_;
   }
@@ -228,6 +249,7 @@ class Request {
   std::deque<Input> inputs_;
   std::vector<sg_array> arrays_;
   std::function<void(std::int64_t, std::int64_t)> progress_;
+  std::function<bool(const sg_position&)> watch_;
   std::exception_ptr thrown_;
 };
 
@@ -311,6 +333,12 @@ class Engine {
     sg_tensor_info out = SG_TENSOR_INFO_INIT;
     check(sg_manifest_output(sg_engine_manifest(get()), index, &out));
     return out;
+  }
+  /** What Request::steps may be, the default first. */
+  std::vector<std::int64_t> step_counts() const {
+    std::size_t count = 0;
+    const std::int64_t* counts = sg_engine_step_counts(get(), &count);
+    return {counts, counts + count};
   }
   std::string providers() const { return sg_engine_providers(get()); }
   std::string library_version() const { return sg_engine_library_version(get()); }

@@ -1,6 +1,6 @@
 #include "onnxruntime/binding.hpp"
 
-#include "buffer.hpp"
+#include "caller_memory.hpp"
 #include "error.hpp"
 #include "onnxruntime/signature.hpp"
 #include "text.hpp"
@@ -8,19 +8,12 @@
 namespace sg::ort {
 namespace {
 
-/** Memory of ours that ONNX Runtime sees as a tensor. */
-struct Bound {
-  std::vector<std::int64_t> shape;
-  Buffer buffer;
-  Value value;
-};
-
-class OrtBinding : public Binding {
+class OrtCall : public GraphCall {
  public:
-  OrtBinding(const Library& library, OrtSession* session, const std::string& file, const std::vector<Tensor>& inputs,
-             const Tensor& output, StopOptions stop_options)
-      : library_(library), api_(*library.api), session_(session), file_(file), inputs_(inputs), output_(output),
-        stop_options_(stop_options), bound_(inputs.size()) {
+  OrtCall(const Library& library, OrtSession* session, const std::string& file, const std::vector<Tensor>& inputs,
+          const std::vector<Tensor>& outputs, StopOptions stop_options)
+      : library_(library), api_(*library.api), session_(session), file_(file), inputs_(inputs), outputs_(outputs),
+        stop_options_(stop_options), bound_inputs_(inputs.size()), bound_outputs_(outputs.size()) {
     OrtMemoryInfo* memory = nullptr;
     ok(api_.CreateCpuMemoryInfo(OrtArenaAllocator, OrtMemTypeDefault, &memory));
     memory_ = MemoryInfo(library, memory);
@@ -29,19 +22,17 @@ class OrtBinding : public Binding {
     binding_ = IoBinding(library, binding);
   }
 
-  void shape(const std::vector<std::vector<std::int64_t>>& inputs, const std::vector<std::int64_t>& output) override {
-    for (std::size_t i = 0; i < inputs.size(); ++i) {
-      if (fit(bound_[i], inputs_[i], inputs[i])) {
-        ok(api_.BindInput(binding_.get(), inputs_[i].name.c_str(), bound_[i].value.get()));
-      }
-    }
-    if (fit(bound_output_, output_, output)) {
-      ok(api_.BindOutput(binding_.get(), output_.name.c_str(), bound_output_.value.get()));
-    }
+  void input(std::size_t index, void* data, const Shape& shape) override {
+    Value value = tensor(inputs_[index], data, shape);
+    ok(api_.BindInput(binding_.get(), inputs_[index].name.c_str(), value.get()));
+    bound_inputs_[index] = std::move(value);
   }
 
-  void* input(std::size_t index) override { return bound_[index].buffer.data(); }
-  const void* output() const override { return bound_output_.buffer.data(); }
+  void output(std::size_t index, void* data, const Shape& shape) override {
+    Value value = tensor(outputs_[index], data, shape);
+    ok(api_.BindOutput(binding_.get(), outputs_[index].name.c_str(), value.get()));
+    bound_outputs_[index] = std::move(value);
+  }
 
   void run(StopSignal* stop) override {
     OrtStatus* status = api_.RunWithBinding(session_, stop_options_(stop), binding_.get());
@@ -56,21 +47,12 @@ class OrtBinding : public Binding {
     throw Failure(SG_ENGINE_FAILED, cat(file_, ": ONNX Runtime refuses its buffers (", reason(library_, status), ")"));
   }
 
-  /** Give `bound` that shape; true where it had another one. */
-  bool fit(Bound& bound, const Tensor& tensor, const std::vector<std::int64_t>& shape) {
-    if (bound.value && bound.shape == shape) return false;
-    std::size_t bytes = tensor.type().size;
-    for (const std::int64_t size : shape) {
-      if (__builtin_mul_overflow(bytes, static_cast<std::size_t>(size), &bytes)) throw std::bad_alloc();
-    }
-    bound.value.reset();
-    bound.buffer.reserve(bytes);
+  /** Memory of ours as ONNX Runtime's tensor. */
+  Value tensor(const Tensor& described, void* data, const Shape& shape) const {
     OrtValue* value = nullptr;
-    ok(api_.CreateTensorWithDataAsOrtValue(memory_.get(), bound.buffer.data(), bytes, shape.data(), shape.size(),
-                                           element_type(tensor.dtype), &value));
-    bound.value = Value(library_, value);
-    bound.shape = shape;
-    return true;
+    ok(api_.CreateTensorWithDataAsOrtValue(memory_.get(), data, byte_count(described.dtype, shape), shape.data(),
+                                           shape.size(), element_type(described.dtype), &value));
+    return {library_, value};
   }
 
   const Library& library_;
@@ -78,19 +60,19 @@ class OrtBinding : public Binding {
   OrtSession* session_;
   const std::string& file_;
   const std::vector<Tensor>& inputs_;
-  const Tensor& output_;
+  const std::vector<Tensor>& outputs_;
   StopOptions stop_options_;
   MemoryInfo memory_;
-  std::vector<Bound> bound_;
-  Bound bound_output_;
+  std::vector<Value> bound_inputs_, bound_outputs_;
   IoBinding binding_;
 };
 
 }  // namespace
 
-std::unique_ptr<Binding> make_binding(const Library& library, OrtSession* session, const std::string& file,
-                                      const std::vector<Tensor>& inputs, const Tensor& output, StopOptions stop_options) {
-  return std::make_unique<OrtBinding>(library, session, file, inputs, output, stop_options);
+std::unique_ptr<GraphCall> make_call(const Library& library, OrtSession* session, const std::string& file,
+                                     const std::vector<Tensor>& inputs, const std::vector<Tensor>& outputs,
+                                     StopOptions stop_options) {
+  return std::make_unique<OrtCall>(library, session, file, inputs, outputs, stop_options);
 }
 
 }  // namespace sg::ort

@@ -1,11 +1,11 @@
-/** Buffers bound to a session's inputs and output, made once and reused. */
+/** A session's inputs and outputs bound to memory, once for many runs. */
 #pragma once
 
 #include <memory>
 #include <string>
 #include <vector>
 
-#include "backend.hpp"
+#include "graph.hpp"
 #include "manifest.hpp"
 #include "onnxruntime/handle.hpp"
 
@@ -14,8 +14,9 @@ namespace sg::ort {
 /** The run options of a stop signal of this back end; null for none. */
 using StopOptions = const OrtRunOptions* (*)(StopSignal*);
 
-/** Failure SG_ENGINE_FAILED where ONNX Runtime refuses. `library`, `session`, `file`, tensors outlive the binding. */
-std::unique_ptr<Binding> make_binding(const Library& library, OrtSession* session, const std::string& file,
-                                      const std::vector<Tensor>& inputs, const Tensor& output, StopOptions stop_options);
+/** Failure SG_ENGINE_FAILED where ONNX Runtime refuses. `library`, `session`, `file`, tensors outlive the call. */
+std::unique_ptr<GraphCall> make_call(const Library& library, OrtSession* session, const std::string& file,
+                                     const std::vector<Tensor>& inputs, const std::vector<Tensor>& outputs,
+                                     StopOptions stop_options);
 
 }  // namespace sg::ort

@@ -51,10 +51,10 @@ class OrtStop : public StopSignal {
   RunOptions options_;
 };
 
-class OrtBackend : public Backend {
+class OrtGraph : public Graph {
  public:
-  OrtBackend(const std::string& file, const Manifest& manifest, const Settings& settings)
-      : library_(open_library(settings.library)), file_(file), inputs_(manifest.inputs), output_(manifest.outputs[0]) {
+  OrtGraph(const std::string& file, const Manifest& manifest, const Settings& settings)
+      : library_(open_library(settings.library)), file_(file), inputs_(manifest.graph_inputs), outputs_(manifest.outputs) {
     const SessionOptions options = configure(settings);
     providers_ = append_providers(library_, options.get(), settings.providers);
     suit_precision(library_, options.get(), manifest.precision, providers_);
@@ -72,8 +72,8 @@ class OrtBackend : public Backend {
     compare_signature(library_, session_.get(), file, manifest);
   }
 
-  std::unique_ptr<Binding> bind() override {
-    return make_binding(library_, session_.get(), file_, inputs_, output_, [](StopSignal* stop) {
+  std::unique_ptr<GraphCall> call() override {
+    return make_call(library_, session_.get(), file_, inputs_, outputs_, [](StopSignal* stop) {
       return stop != nullptr ? static_cast<OrtStop*>(stop)->options() : nullptr;
     });
   }
@@ -103,15 +103,14 @@ class OrtBackend : public Backend {
 
   const Library& library_;
   std::string file_, providers_;
-  std::vector<Tensor> inputs_;
-  Tensor output_;
+  std::vector<Tensor> inputs_, outputs_;
   Session session_;
 };
 
 }  // namespace
 
-std::unique_ptr<Backend> load(const std::string& file, const Manifest& manifest, const Settings& settings) {
-  return std::make_unique<OrtBackend>(file, manifest, settings);
+std::unique_ptr<Graph> load(const std::string& file, const Manifest& manifest, const Settings& settings) {
+  return std::make_unique<OrtGraph>(file, manifest, settings);
 }
 
 }  // namespace sg::ort

@@ -4,7 +4,7 @@
 #include <memory>
 #include <string>
 
-#include "backend.hpp"
+#include "graph.hpp"
 #include "manifest.hpp"
 #include "onnxruntime/settings.hpp"
 
@@ -16,6 +16,6 @@ namespace sg::ort {
  * Failure SG_NO_ENGINE: ONNX Runtime or a provider is missing. SG_BAD_FILE: the graph is refused, is not what the
  * manifest says, or its weights are missing or lie outside its folder.
  */
-std::unique_ptr<Backend> load(const std::string& file, const Manifest& manifest, const Settings& settings);
+std::unique_ptr<Graph> load(const std::string& file, const Manifest& manifest, const Settings& settings);
 
 }  // namespace sg::ort

@@ -1,0 +1,187 @@
+#include "evaluations.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <stdexcept>
+
+#include "caller_memory.hpp"
+#include "cast.hpp"
+#include "error.hpp"
+#include "evaluation_slots.hpp"
+#include "text.hpp"
+
+namespace sg {
+namespace {
+using Kind = EvaluationSlots::Kind;
+
+/** What all bindings of one table share: they only read it. */
+struct Plan {
+  const Manifest& manifest;
+  const CoefficientTable& table;
+  EvaluationSlots slots;
+  std::vector<std::size_t> ends;  // per part, one past its last evaluation
+};
+
+/** The registers lie in one of two sets of buffers: each evaluation reads the one and writes the other. */
+class EvaluationsBinding : public Binding {
+ public:
+  EvaluationsBinding(const Plan& plan, Graph& graph)
+      : plan_(plan), known_(*plan.manifest.recurrence), memory_(plan.manifest), calls_{graph.call(), graph.call()} {
+    for (std::vector<Buffer>& set : registers_) set.resize(static_cast<std::size_t>(known_.registers));
+  }
+
+  void shape(const std::vector<Shape>& inputs, const Shape& output) override {
+    if (memory_.has(inputs, output)) return;
+    memory_.reserve(inputs, output);
+    bytes_ = byte_count(SG_FLOAT32, output);
+    for (std::vector<Buffer>& set : registers_) {
+      for (Buffer& each : set) each.reserve(bytes_);
+    }
+    x0_.reserve(bytes_);
+    timestep_.reserve(sizeof(double));
+    coefficients_.reserve(row_bytes());
+    Shape draws = output;
+    draws.insert(draws.begin(), known_.slices);
+    draws_.reserve(byte_count(SG_FLOAT32, draws));
+    for (const std::size_t parity : {0u, 1u}) bind(parity, output, draws);
+    memory_.settled();
+  }
+  void* input(std::size_t index) override { return memory_.data(index); }
+  const void* output() const override { return registers_[plan_.table.evaluations() % 2][0].data(); }
+  std::size_t parts() const override { return plan_.ends.size(); }
+
+  Position run(std::size_t part, StopSignal* stop) override {
+    std::size_t e = part == 0 ? 0 : plan_.ends[part - 1];
+    if (part == 0) begin();
+    for (; e < plan_.ends[part]; ++e) {
+      load_row(e);
+      calls_[e % 2]->run(stop);
+    }
+    return {plan_.table.step_of[e - 1], x0_.data()};
+  }
+
+ private:
+  std::size_t row_bytes() const {
+    return static_cast<std::size_t>((2 + known_.registers) * (known_.registers + known_.slices + 2)) * sizeof(float);
+  }
+
+  void bind(std::size_t parity, const Shape& output, const Shape& draws) {
+    const Shape coefficients = {2 + known_.registers, known_.registers + known_.slices + 2};
+    GraphCall& call = *calls_[parity];
+    for (std::size_t i = 0; i < plan_.slots.inputs.size(); ++i) {
+      const EvaluationSlots::Slot& slot = plan_.slots.inputs[i];
+      if (slot.kind == Kind::reg) call.input(i, registers_[parity][slot.index].data(), output);
+      else if (slot.kind == Kind::timestep) call.input(i, timestep_.data(), {});
+      else if (slot.kind == Kind::coefficients) call.input(i, coefficients_.data(), coefficients);
+      else if (slot.kind == Kind::draws) call.input(i, draws_.data(), draws);
+      else call.input(i, memory_.data(slot.index), memory_.shape(slot.index));
+    }
+    for (std::size_t i = 0; i < plan_.slots.outputs.size(); ++i) {
+      const EvaluationSlots::Slot& slot = plan_.slots.outputs[i];
+      call.output(i, slot.kind == Kind::x0 ? x0_.data() : registers_[1 - parity][slot.index].data(), output);
+    }
+  }
+
+  /** The memory of the caller's first input of that role; null where it has none. */
+  const float* given(std::int32_t role) {
+    const Tensor* tensor = plan_.manifest.input(role);
+    if (tensor == nullptr) return nullptr;
+    return static_cast<const float*>(memory_.data(static_cast<std::size_t>(tensor - plan_.manifest.inputs.data())));
+  }
+
+  void begin() {
+    const float *noise = given(SG_NOISE), *from = given(SG_INIT_SAMPLE);
+    const auto sigma = static_cast<float>(plan_.table.init_noise_sigma);
+    const auto scale = static_cast<float>(plan_.table.init_sample_scale);
+    auto* sample = static_cast<float*>(registers_[0][0].data());
+    for (std::size_t i = 0; i < bytes_ / sizeof(float); ++i) {
+      if (noise == nullptr) sample[i] = from[i] * scale;
+      else sample[i] = from == nullptr ? noise[i] * sigma : noise[i] * sigma + from[i] * scale;
+    }
+    for (std::size_t r = 1; r < registers_[0].size(); ++r) std::memset(registers_[0][r].data(), 0, bytes_);
+  }
+
+  void load_row(std::size_t e) {
+    for (std::size_t i = 0; i < plan_.slots.inputs.size(); ++i) {
+      if (plan_.slots.inputs[i].kind != Kind::timestep) continue;
+      cast_default(plan_.manifest.graph_inputs[i].dtype, timestep_.data(), plan_.table.timesteps[e]);
+    }
+    const std::size_t row = row_bytes();
+    std::memcpy(coefficients_.data(), reinterpret_cast<const char*>(plan_.table.coefficients.data()) + e * row, row);
+    auto* draws = static_cast<char*>(draws_.data());
+    const std::vector<std::int64_t>& read = plan_.table.slices[e];
+    for (std::size_t k = 0; k < static_cast<std::size_t>(known_.slices); ++k) {
+      if (k >= read.size()) {
+        std::memset(draws + k * bytes_, 0, bytes_);
+        continue;
+      }
+      const auto* steps = reinterpret_cast<const char*>(given(SG_STEP_NOISE));
+      std::memcpy(draws + k * bytes_, steps + static_cast<std::size_t>(read[k]) * bytes_, bytes_);
+    }
+  }
+
+  const Plan& plan_;
+  const Recurrence& known_;
+  CallerMemory memory_;
+  std::vector<Buffer> registers_[2];
+  Buffer x0_, timestep_, coefficients_, draws_;
+  std::unique_ptr<GraphCall> calls_[2];
+  std::size_t bytes_ = 0;  // of one register
+};
+
+class Evaluations : public GraphBackend {
+ public:
+  Evaluations(const Manifest& manifest, std::shared_ptr<Graph> graph, const CoefficientTable& table)
+      : GraphBackend(std::move(graph)), plan_{manifest, table, evaluation_slots(manifest), {}} {
+    for (std::size_t e = 0; e < table.evaluations(); ++e) {
+      if (table.ends_step(e)) plan_.ends.push_back(e + 1);
+    }
+  }
+  std::unique_ptr<Binding> bind() override { return std::make_unique<EvaluationsBinding>(plan_, *graph_); }
+
+ private:
+  Plan plan_;
+};
+
+}  // namespace
+
+void check_evaluation(const std::string& path, const Manifest& manifest) {
+  try {
+    evaluation_slots(manifest);
+  } catch (const std::runtime_error& error) {
+    throw Failure(SG_BAD_FILE, cat(path, ": the manifest is damaged (", error.what(), "); export the file again"));
+  }
+}
+
+Manifest with_table(const Manifest& manifest, const CoefficientTable& table) {
+  Manifest out = manifest;
+  out.slices = table.noise_slices;
+  const auto is_draws = [](const Tensor& each) { return each.role == SG_STEP_NOISE; };
+  const auto draws = std::find_if(out.inputs.begin(), out.inputs.end(), is_draws);
+  if (table.noise_slices == 0) {
+    if (draws != out.inputs.end()) out.inputs.erase(draws);
+  } else if (draws != out.inputs.end()) {
+    draws->shape[0].size = table.noise_slices;
+  } else {
+    const Tensor* noise = manifest.input(SG_NOISE);
+    const auto taken = [](const Tensor& each) { return each.name == "step_noise"; };
+    if (noise == nullptr || std::any_of(out.inputs.begin(), out.inputs.end(), taken)) {
+      throw Failure(SG_BAD_FILE, cat("the table of ", table.steps, " steps of ", manifest.name,
+                                     " reads slices that are not there; export it again"));
+    }
+    Tensor made = *noise;
+    made.name = "step_noise";
+    made.description = "unit normal, one slice per draw";
+    made.role = SG_STEP_NOISE;
+    made.shape.insert(made.shape.begin(), {table.noise_slices, ""});
+    out.inputs.insert(out.inputs.begin() + 1, std::move(made));
+  }
+  return out;
+}
+
+std::unique_ptr<Backend> by_evaluations(const Manifest& manifest, std::shared_ptr<Graph> graph,
+                                        const CoefficientTable& table) {
+  return std::make_unique<Evaluations>(manifest, std::move(graph), table);
+}
+
+}  // namespace sg
