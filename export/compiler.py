@@ -5,7 +5,7 @@ sampler + example shapes
   -> denoiser graph       captured once, optimised before anything is unrolled       (capture, passes)
   -> its precision        float16 or bfloat16, float32 at its edge                    (precision, narrow, keep)
   -> segments             the steps that become one graph: all, or chunks            (segment)
-  -> sampler graph        each evaluation one opaque node; affine ones without torch (lower, else capture)
+  -> sampler graph        each evaluation one opaque node; affine ones without torch (lower, else trace)
   -> specialised parts    by binding time, for all call sites                        (bindings, fold, specialise)
   -> linked graph         sites in place of the opaque nodes, weights shared         (link)
   or, evaluation by evaluation: a table of coefficients and a graph that applies a row  (coefficients, recurrent)
@@ -26,7 +26,7 @@ import onnx_ir as ir
 
 from samplegraph.export import budget
 from samplegraph.export.budget import Teller
-from samplegraph.export.capture import Captures, trace_sampler
+from samplegraph.export.capture import Captures
 from samplegraph.export.coefficients import recurrent_tables
 from samplegraph.export.collection import paused_collection
 from samplegraph.export.describe import describe
@@ -42,6 +42,7 @@ from samplegraph.export.program import Program
 from samplegraph.export.recurrent import recurrent_part
 from samplegraph.export.segment import CARRIED, Segment, chunks, whole
 from samplegraph.export.signature import Signature, signature
+from samplegraph.export.trace import trace_sampler
 from samplegraph.export.weights import MODES, SMALL, digest, is_external, tensor_of
 from samplegraph.models import Sampler
 from samplegraph.models.guidance_names import guidance_stem

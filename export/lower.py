@@ -2,7 +2,7 @@
 
 The scheduler runs on ``Affine`` symbols that stand for graph values; a combination is emitted only where a tensor
 is needed (a denoiser call, the end of a step), so scalar chains, unused history and ``x * 1`` never appear.
-``capture.trace_sampler`` gives the same graph by tracing torch and is the oracle for this route.
+``trace.trace_sampler`` gives the same graph by tracing torch and is the oracle for this route.
 """
 
 from __future__ import annotations

@@ -6,12 +6,35 @@ It travels in the ONNX file's ``metadata_props`` under ``METADATA_KEY`` and in a
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, fields
-from typing import Any, Literal, TypeVar
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
 
-from samplegraph.runtime.errors import InputError
+from samplegraph.runtime.manifest_layouts import Chunk, CoefficientTable, Recurrence
+
+__all__ = [
+    "DTYPES",
+    "FORMAT",
+    "FORMAT_VERSION",
+    "METADATA_KEY",
+    "RESERVED",
+    "ROLES",
+    "TASKS",
+    "BindingCost",
+    "Chunk",
+    "CoefficientTable",
+    "Evaluation",
+    "GuidancePlan",
+    "Manifest",
+    "Model",
+    "NoisePlan",
+    "OptimizedFor",
+    "Recurrence",
+    "SchedulerInfo",
+    "Tables",
+    "Tensor",
+    "Weights",
+]
 
 FORMAT = "samplegraph"
 FORMAT_VERSION = 1
@@ -170,70 +193,6 @@ class OptimizedFor:
 
 
 @dataclass(frozen=True)
-class Chunk:
-    """Place of a graph in a set: steps ``first`` to ``last - 1``, which draw ``slices`` ``[from, to)``."""
-
-    index: int
-    count: int
-    first: int
-    last: int
-    slices: tuple[int, int]
-
-
-@dataclass(frozen=True)
-class CoefficientTable:
-    """What drives a graph of one evaluation through a sampler of N steps.
-
-    Args:
-        init_noise_sigma: factor of unit noise, and
-        init_sample_scale: of ``init_sample``, in the first sample; the other registers start at zero.
-        evaluations: which step each belongs to, and the timestep that the network is told.
-        slices: per evaluation, the slices of ``step_noise`` that it reads.
-        noise_slices: how many slices there are.
-        coefficients: per evaluation, rows (network's input, x0, next registers) over (registers, slices, output, x0).
-    """
-
-    steps: int
-    init_noise_sigma: float
-    noise_slices: int
-    step_of: tuple[int, ...]
-    timesteps: tuple[float, ...]
-    slices: tuple[tuple[int, ...], ...]
-    coefficients: tuple[tuple[tuple[float, ...], ...], ...]
-    init_sample_scale: float = 0.0
-
-    def check(self, registers: int, slices: int) -> None:
-        """Whether all parts have the same number of evaluations and fit that many registers and slices.
-
-        Raises:
-            ValueError: they do not.
-        """
-        e, wide = len(self.coefficients), registers + slices + 2
-        if not e or {len(self.step_of), len(self.timesteps), len(self.slices)} != {e}:
-            raise ValueError(f"the table of {self.steps} steps is not of one length")
-        if any(len(rows) != 2 + registers or any(len(row) != wide for row in rows) for rows in self.coefficients):
-            raise ValueError(f"the table of {self.steps} steps does not fit {registers} registers and {slices} slices")
-        if any(len(s) > slices or not all(0 <= k < self.noise_slices for k in s) for s in self.slices):
-            raise ValueError(f"the table of {self.steps} steps reads slices that are not there")
-        if any(not 0 <= i < self.steps for i in self.step_of):
-            raise ValueError(f"the table of {self.steps} steps has more steps")
-
-
-@dataclass(frozen=True)
-class Recurrence:
-    """A sampler as linear maps on ``registers``, the sample first: one row of ``tables`` per evaluation.
-
-    ``slices`` is the most draws that one evaluation reads, ``sampler`` a digest of what the tables depend on besides N.
-    """
-
-    registers: tuple[str, ...]
-    slices: int
-    clip: float | None
-    sampler: str
-    tables: tuple[CoefficientTable, ...]
-
-
-@dataclass(frozen=True)
 class BindingCost:
     """Nodes, floating-point operations and bytes written by one evaluation's part of one binding class."""
 
@@ -308,168 +267,6 @@ class Manifest:
         Raises:
             InputError: not JSON, not a samplegraph manifest, from a newer version, or with a field missing.
         """
-        try:
-            data = json.loads(text, parse_float=_finite, parse_constant=_finite)
-        except (ValueError, RecursionError) as error:
-            raise InputError(f"{source}: the manifest is not JSON ({error}); export the file again") from error
-        if not isinstance(data, dict) or data.get("format") != FORMAT:
-            raise InputError(f"{source}: not a samplegraph manifest; give a file that `samplegraph export` wrote")
-        version = data.get("format_version")
-        if not isinstance(version, int) or isinstance(version, bool) or version < 1:
-            raise InputError(f"{source}: format_version={version!r} is not a version; export the file again")
-        if version > FORMAT_VERSION:
-            raise InputError(
-                f"{source}: manifest version {version} is newer than this runtime, which reads up to {FORMAT_VERSION}; "
-                "update samplegraph"
-            )
-        try:
-            return _parse(data)
-        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
-            reason = f"{type(error).__name__}: {error}".replace("\n", " ")
-            raise InputError(f"{source}: the manifest is damaged ({reason}); export the file again") from error
+        from samplegraph.runtime.manifest_json import parse_manifest
 
-
-T = TypeVar("T")
-#: The largest number of a manifest.
-LARGEST = 2**63
-
-
-def _build(cls: type[T], data: Mapping[str, Any]) -> T:
-    """``cls`` from the keys of ``data`` that it knows; lists become tuples, and values have the declared types."""
-    known = {f.name: str(f.type) for f in fields(cls)}  # type: ignore[arg-type]
-    return cls(**{k: _typed(k, v, known[k]) for k, v in dict(data).items() if k in known})
-
-
-def _typed(name: str, value: Any, declared: str) -> Any:
-    """``value`` if it is what a field declared ``int``, ``float``, ``str``, a tuple or a mapping may hold.
-
-    Raises:
-        ValueError: it is not; a number too large for any table counts as none.
-    """
-    kind, _, optional = declared.partition(" | ")
-    if value is None and optional == "None":
-        return None
-    kind = kind.partition("[")[0]
-    types: Any = {"int": int, "float": (int, float), "str": str, "bool": bool}.get(kind)
-    types = {"tuple": (list, tuple), "Mapping": dict}.get(kind, types)
-    if types is None:
-        return value
-    number = kind in ("int", "float")
-    if not isinstance(value, types) or (number and (isinstance(value, bool) or abs(value) > LARGEST)):
-        raise ValueError(f"{name} is not of type {kind}")
-    return tuple(value) if isinstance(value, list) else value
-
-
-def _finite(text: str) -> float:
-    """A JSON number; Python also reads NaN, Infinity, and 1e999 as infinity."""
-    value = float(text)
-    if not math.isfinite(value):
-        raise ValueError(f"{text} is not a finite number")
-    return value
-
-
-def _parse(data: dict[str, Any]) -> Manifest:
-    tables = dict(data["tables"])
-    tables["evaluations"] = [_build(Evaluation, e) for e in tables["evaluations"]]
-    for name in ("timesteps", "alphas", "sigmas"):
-        tables[name] = [float(v) for v in tables[name]]
-    rows = tables.get("coefficients", [])
-    tables["coefficients"] = [{str(k): float(v) for k, v in dict(row).items()} for row in rows]
-    tables["visited"] = [str(name) for name in tables.get("visited", [])]
-    manifest = Manifest(
-        name=str(data["name"]),
-        layout=str(data["layout"]),
-        model=_build(Model, data["model"]),
-        scheduler=_build(SchedulerInfo, data["scheduler"]),
-        tables=_build(Tables, tables),
-        guidance=_build(GuidancePlan, {**data["guidance"], "scales": _scales(data["guidance"].get("scales", []))}),
-        noise=_build(NoisePlan, data["noise"]),
-        inputs=tuple(_tensor(t) for t in data["inputs"]),
-        outputs=tuple(_tensor(t) for t in data["outputs"]),
-        weights=_build(Weights, data["weights"]),
-        versions={str(k): str(v) for k, v in dict(data["versions"]).items()},
-        bindings={str(k): _build(BindingCost, v) for k, v in dict(data.get("bindings", {})).items()},
-        specialised={str(k): int(v) for k, v in dict(data.get("specialised", {})).items()},
-        optimized_for=_build(OptimizedFor, data["optimized_for"]) if data.get("optimized_for") else None,
-        precision=str(data.get("precision", "fp32")),
-        keep_fp32=tuple(str(pattern) for pattern in data.get("keep_fp32", [])),
-        task=str(data.get("task", "generate")),
-        caller=tuple(_tensor(t) for t in data.get("caller", ())),
-        chunk=_chunk(data.get("chunk")),
-        recurrence=_recurrence(data.get("recurrence")),
-        format_version=data["format_version"],
-    )
-    if not manifest.outputs or (manifest.input("noise") is None and manifest.input("init_sample") is None):
-        raise ValueError("it names no noise input and no init_sample, or no output")
-    if manifest.input("noise") is None and manifest.input("step_noise") is not None:
-        raise ValueError("it has step_noise but no noise")
-    if manifest.task not in TASKS:
-        raise ValueError(f"task is {manifest.task!r}")
-    if (manifest.layout == "step") != (manifest.recurrence is not None):
-        raise ValueError(f"layout {manifest.layout!r} and the table of coefficients do not go together")
-    _whole("noise.slices", manifest.noise.slices, 0)
-    if manifest.noise.kind not in ("normal", "uniform"):
-        raise ValueError(f"noise.kind is {manifest.noise.kind!r}")
-    _whole("scheduler.steps", manifest.scheduler.steps, 1)
-    _whole("scheduler.nfe", manifest.scheduler.nfe, 0)
-    if manifest.optimized_for is not None:
-        _whole("optimized_for.channel_block", manifest.optimized_for.channel_block, 0)
-    _whole("scheduler.begin", manifest.scheduler.begin, 0)
-    return manifest
-
-
-def _scales(data: Iterable[Any]) -> list[float | None]:
-    return [None if scale is None else float(scale) for scale in data]
-
-
-def _chunk(data: Mapping[str, Any] | None) -> Chunk | None:
-    if data is None:
-        return None
-    chunk = _build(Chunk, data)
-    for name, value in (*zip(("slices", "slices"), chunk.slices, strict=True), ("index", chunk.index)):
-        _whole(f"chunk.{name}", value, 0)
-    if not (chunk.index < chunk.count and 0 <= chunk.first < chunk.last and chunk.slices[0] <= chunk.slices[1]):
-        raise ValueError(f"chunk is {chunk}")
-    return chunk
-
-
-def _recurrence(data: Mapping[str, Any] | None) -> Recurrence | None:
-    if data is None:
-        return None
-    made = _build(Recurrence, {**data, "tables": [coefficient_table(t) for t in data["tables"]]})
-    _whole("recurrence.slices", made.slices, 0)
-    if not made.registers or not made.tables:
-        raise ValueError("recurrence has no registers or no tables")
-    for table in made.tables:
-        table.check(len(made.registers), made.slices)
-    return made
-
-
-def coefficient_table(data: Mapping[str, Any]) -> CoefficientTable:
-    """A table as JSON has it; numbers and their count are checked.
-
-    Raises:
-        ValueError, TypeError, KeyError: it is damaged.
-    """
-    rows = tuple(tuple(tuple(float(c) for c in row) for row in rows) for rows in data["coefficients"])
-    slices = tuple(tuple(int(k) for k in one) for one in data["slices"])
-    own = {"coefficients": rows, "slices": slices, "step_of": tuple(int(i) for i in data["step_of"])}
-    return _build(CoefficientTable, {**data, **own, "timesteps": tuple(float(t) for t in data["timesteps"])})
-
-
-def _tensor(data: Mapping[str, Any]) -> Tensor:
-    tensor = _build(Tensor, data)
-    if tensor.dtype not in DTYPES or tensor.role not in ROLES or not isinstance(tensor.name, str):
-        raise ValueError(f"tensor {tensor.name!r} has dtype {tensor.dtype!r} and role {tensor.role!r}")
-    for axis in tensor.shape:
-        if not isinstance(axis, str):
-            _whole(f"an axis of {tensor.name}", axis, 1)
-    for bound in (tensor.default, tensor.minimum, tensor.maximum):
-        if bound is not None and (isinstance(bound, bool) or not isinstance(bound, int | float)):
-            raise ValueError(f"a limit of {tensor.name} is {bound!r}")
-    return tensor
-
-
-def _whole(name: str, value: object, low: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < low:
-        raise ValueError(f"{name} is {value!r}")
+        return parse_manifest(text, source)

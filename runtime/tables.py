@@ -7,7 +7,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 from samplegraph.runtime.errors import InputError
-from samplegraph.runtime.manifest import CoefficientTable, Recurrence, coefficient_table
+from samplegraph.runtime.manifest_json import coefficient_table
+from samplegraph.runtime.manifest_layouts import CoefficientTable, Recurrence
 
 FORMAT = "samplegraph-plan"
 

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from samplegraph.export.cli.arguments import batch_of, example_of, guidance_scale_of, shape_of
 from samplegraph.export.cli.console import interruptible, phase_bars, stdout
 from samplegraph.export.cli.errors import needs_extra
 from samplegraph.export.cli.jobs import by_scheduler, jobs, table
 from samplegraph.export.cli.output import check_output
-from samplegraph.export.cli.steps import step_table
+from samplegraph.export.cli.report import optimized_line, summary
 from samplegraph.export.cli.values import parse_settings
-from samplegraph.runtime import InputError, read_manifest
+from samplegraph.runtime import InputError
 
 if TYPE_CHECKING:
-    from samplegraph.export.comparison import Verification
     from samplegraph.export.program import Program
     from samplegraph.schedulers import Scheduler
 
@@ -150,8 +150,8 @@ def export(
     options = parse_settings(settings or [])
     examples = parse_settings(condition or [], "--condition")
     asked = jobs(scheduler, steps, None if layout == "step" else name)
-    scale = _scale(guidance_scale)
-    rows = _batch(batch)
+    scale = guidance_scale_of(guidance_scale)
+    rows = batch_of(batch)
     if name is not None and (not name or Path(name).name != name or name.startswith(".")):
         raise InputError(
             f"name={name!r} is not a file stem; give a name without folders, the folder as --output"
@@ -166,8 +166,8 @@ def export(
         from samplegraph.models.demo import demo_source
         from samplegraph.models.load import load_model
 
-    shape = (1, *_ints("sample_shape", sample_shape)) if sample_shape else None
-    rows_of = {key: _example(key, value) for key, value in examples.items()}
+    shape = (1, *shape_of("sample_shape", sample_shape)) if sample_shape else None
+    rows_of = {key: example_of(key, value) for key, value in examples.items()}
     form = parse_layout(layout)
     with phase_bars() as progress:
 
@@ -231,11 +231,11 @@ def export(
                 optimise = partial(program.optimize, path, optimize_for, prepack=prepack, verified=verify)
                 optimized.append(interruptible(optimise))
     if len(made) == 1:
-        _summary(*made[0])
+        summary(*made[0])
     else:
         stdout().print(table(made))
     for path in optimized:
-        _optimized(path)
+        optimized_line(path)
 
 
 def _check_target(optimize_for: str | None, prepack: bool | None, precision: str | None, layout: str) -> None:
@@ -282,102 +282,3 @@ def make_scheduler(
         if not any(k in options for k in declared):
             options = {**declared, **options}
     return create(name, steps, **options)
-
-
-def _scale(text: str) -> float | str | tuple[float, ...] | None:
-    if text == "input":
-        return text
-    if text.lower() == "none":
-        return None
-    try:
-        scales = tuple(float(part) for part in text.split(","))
-    except ValueError as error:
-        raise InputError(
-            f"guidance_scale={text!r} is not allowed; give a number, one per step such as 7.5,6,4, 'input' or 'none'"
-        ) from error
-    return scales if "," in text else scales[0]
-
-
-def _batch(text: str) -> int | str:
-    if text == "dynamic":
-        return text
-    if not text.isdecimal() or int(text) < 1:
-        raise InputError(f"batch={text!r} is not allowed; give a whole number of at least 1, or 'dynamic'")
-    return int(text)
-
-
-def _ints(name: str, text: str) -> list[int]:
-    parts = [part.strip() for part in text.split(",") if part.strip()]
-    if not parts or not all(part.isdecimal() and int(part) > 0 for part in parts):
-        raise InputError(f"{name}={text!r} is not a shape; give whole numbers such as 4,32,32")
-    return [int(part) for part in parts]
-
-
-def _example(name: str, value: Any) -> Any:
-    """An example condition: an array, or zeros of ``dtype:shape``."""
-    import numpy as np
-
-    if not isinstance(value, list | str) or not value or (isinstance(value, list) and not isinstance(value[0], str)):
-        return value
-    text = ",".join(str(part) for part in value) if isinstance(value, list) else value
-    dtype, colon, shape = text.partition(":")
-    if not colon or dtype not in ("float32", "float16", "int64", "int32", "bool"):
-        raise InputError(
-            f"condition {name}={text!r} is not dtype:shape; write for example {name}=float32:8,32"
-        )
-    axes = _ints(name, shape) if shape else []
-    try:
-        return np.zeros((1, *axes), dtype=dtype)
-    except (ValueError, MemoryError) as error:
-        raise InputError(f"condition {name}={text} is too large ({error}); give the shape of one row") from error
-
-
-def _summary(program: Program, path: Path) -> None:
-    from rich.table import Table
-
-    report = program.report()
-    table = Table(title=str(path), title_justify="left", show_header=False)
-    done = report.specialised
-    table.add_row("nodes", f"{report.nodes:,}")
-    table.add_row("graph file", _size(report.bytes))
-    files = ", ".join(program.manifest.weights.files)
-    table.add_row("weights", f"{_size(report.weight_bytes)} {f'in {files}' if files else 'embedded'}")
-    table.add_row("denoiser evaluations (NFE)", str(report.nfe))
-    nodes = f"{done['folded']} folded, {done['hoisted']} hoisted, {done['batched']} batched over steps, "
-    shared = done.get("on one branch", 0)
-    nodes += f"{done['per site']} per evaluation" + (f", {shared} of them on one branch" if shared else "")
-    table.add_row("denoiser nodes", nodes)
-    if report.total.flops:
-        share = 100 * report.saved.flops / report.total.flops
-        text = f"{report.saved.flops / 1e6:,.1f} MFLOP ({share:.1f} %) and {_size(report.saved.bytes)} of values"
-        table.add_row("saved against a host loop", text)
-    table.add_row("peak memory", _size(report.peak_memory))
-    table.add_row("max error", _error(program.verification))
-    if program.note:
-        table.add_row("precision", program.note)
-    seconds = ", ".join(f"{phase} {value:.1f}" for phase, value in report.seconds.items() if value >= 0.05)
-    table.add_row("seconds", f"{sum(report.seconds.values()):.1f} ({seconds})")
-    stdout().print(table)
-    result = program.verification
-    if result is not None and result.least_cosine is not None:
-        stdout().print(step_table(result))
-
-
-def _error(result: Verification | None) -> str:
-    if result is None:
-        return "not verified"
-    worst = max(range(len(result.errors)), key=result.errors.__getitem__)
-    at_worst = f"; worst after step {worst + 1}: {result.errors[worst]:.1e}" if len(result.errors) > 1 else ""
-    diverged = result.divergence()
-    return f"{result.error:.1e} relative to eager{at_worst}{f'; {diverged}' if diverged else ''}"
-
-
-def _optimized(path: Path) -> None:
-    made = read_manifest(path).optimized_for
-    assert made is not None
-    size = _size(path.stat().st_size) + (f" and {_size(made.bytes)} in {made.file}" if made.file else "")
-    stdout().print(f"{path}  optimised for ONNX Runtime {made.onnxruntime}, {size}", soft_wrap=True, markup=False)
-
-
-def _size(count: int) -> str:
-    return f"{count / 1e6:.2f} MB" if count >= 1e5 else f"{count / 1e3:.1f} kB"
