@@ -13,8 +13,8 @@ import onnx
 from samplegraph.export.atomic import replacing_together, scratch_folder
 from samplegraph.export.errors import ExportError
 from samplegraph.export.offline_graph import OPTIMIZED_WEIGHTS, BesideGraph, packed_bytes, settle
-from samplegraph.runtime import read_manifest
 from samplegraph.runtime.manifest import METADATA_KEY, Manifest, OptimizedFor
+from samplegraph.runtime.manifest_file import read_manifest
 from samplegraph.runtime.optimized import PREPACKING_OFF, channel_block
 from samplegraph.schedulers.errors import one_of
 

@@ -12,10 +12,11 @@ import torch
 
 from samplegraph.export.errors import ExportError
 from samplegraph.export.rounded import rounded as with_roundings
-from samplegraph.runtime import InputError, read_manifest
 from samplegraph.runtime.chunks import chunk_feed, chunk_files
+from samplegraph.runtime.errors import InputError
 from samplegraph.runtime.evaluations import Evaluations
 from samplegraph.runtime.manifest import Chunk, Manifest, OptimizedFor, Recurrence
+from samplegraph.runtime.manifest_file import read_manifest
 from samplegraph.runtime.optimized import load_as_it_stands
 from samplegraph.runtime.precision import prepare_weights
 
