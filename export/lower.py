@@ -18,6 +18,7 @@ from samplegraph.export.rescale import rescaled
 from samplegraph.export.segment import Segment, whole
 from samplegraph.export.signature import Signature
 from samplegraph.models import Sampler
+from samplegraph.models.clip import tail
 from samplegraph.models.guidance import NEGATIVE, SCALE
 from samplegraph.models.guidance_scales import PointScale
 from samplegraph.models.task import INIT, MASK, NOISE
@@ -208,18 +209,17 @@ class Lowering:
         return x0
 
     def _thresholded(self, x0: ir.Value) -> ir.Value:
-        """``models.clip.clip_x0``; the quantile is read off the k largest magnitudes."""
+        """``models.clip.clip_x0``."""
         options, b = self.sampler.scheduler.prediction, self.b
         flat = b.one("Flatten", [x0], {"axis": 1})
-        n = math.prod(self.sig.sample_shape)
-        rank = options.dynamic_thresholding_ratio * (n - 1)
-        low = math.floor(rank)
-        k = b.constant(np.array([n - low], dtype=np.int64))
-        top = b.op("TopK", [b.one("Abs", [flat]), k], {"axis": 1, "largest": 1, "sorted": 1}, num_outputs=2)[0]
-        s = b.one("Gather", [top, b.constant(np.array([n - low - 1], dtype=np.int64))], {"axis": 1})
-        if rank > low:
-            above = b.one("Gather", [top, b.constant(np.array([n - low - 2], dtype=np.int64))], {"axis": 1})
-            s = b.one("Add", [s, b.one("Mul", [b.one("Sub", [above, s]), b.scalar(rank - low)])])
+        part = tail(options.dynamic_thresholding_ratio, math.prod(self.sig.sample_shape))
+        k = b.constant(np.array([part.count], dtype=np.int64))
+        sort = {"axis": 1, "largest": int(part.largest), "sorted": 1}
+        found = b.op("TopK", [b.one("Abs", [flat]), k], sort, num_outputs=2)[0]
+        s = b.one("Gather", [found, b.constant(np.array([part.below], dtype=np.int64))], {"axis": 1})
+        if part.weight:
+            above = b.one("Gather", [found, b.constant(np.array([part.above], dtype=np.int64))], {"axis": 1})
+            s = b.one("Add", [s, b.one("Mul", [b.one("Sub", [above, s]), b.scalar(part.weight)])])
         s = b.one("Clip", [s, b.scalar(1.0), b.scalar(options.sample_max_value)])
         inside = b.one("Min", [b.one("Max", [flat, b.one("Neg", [s])]), s])
         shape = b.constant(np.array([0, *self.sig.sample_shape], dtype=np.int64))

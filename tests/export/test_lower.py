@@ -8,15 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from networks import TinyUNet, seeded
 from torch import nn
 
 from samplegraph.export import Captures, compile, compiler
 from samplegraph.export.lower import lower_sampler
 from samplegraph.export.signature import signature
+from samplegraph.export.weights import tensor_of
 from samplegraph.models import Sampler
 from samplegraph.schedulers import create, names
-from samplegraph.schedulers.registry import option_defaults
 
 
 @pytest.mark.parametrize("name", names())
@@ -37,12 +36,31 @@ def test_lowered_equals_traced(
         assert max(errors) <= 1e-5
 
 
-@pytest.mark.parametrize("ratio", [0.9, 0.995, 1.0])
-def test_dynamic_thresholding(ratio: float, captures: Captures) -> None:
-    options = {"thresholding": True, "dynamic_thresholding_ratio": ratio, "sample_max_value": 1.8}
-    scheduler = create("ddim", 4, **{k: v for k, v in options.items() if k in option_defaults("ddim")})
-    sampler = Sampler(seeded(TinyUNet()), scheduler, None)
-    assert compile(sampler, batch=2).verify().error <= 1e-5
+@pytest.mark.parametrize("route", ["lowered", "traced"])
+@pytest.mark.parametrize("ratio", [0.05, 0.9, 0.995, 1.0])
+def test_dynamic_thresholding(
+    ratio: float, route: str, captures: Captures, denoisers: dict[str, nn.Module], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither route sorts more than the shorter tail of the values."""
+    if route == "traced":
+        monkeypatch.setattr(compiler, "lower_sampler", compiler.trace_sampler)
+    scheduler = create("ddim", 4, thresholding=True, dynamic_thresholding_ratio=ratio, sample_max_value=1.8)
+    program = compile(Sampler(denoisers["tiny"], scheduler, None), batch=2, captures=captures)
+    assert program.verify().error <= 1e-5
+    sorts = [node for node in program.model.graph if node.op_type == "TopK"]
+    values = int(np.prod(program.manifest.outputs[0].shape[1:]))  # type: ignore[arg-type]
+    assert len(sorts) == 4
+    for node in sorts:
+        assert tensor_of(node.inputs[1]).numpy().item() <= 2 + 0.11 * values  # type: ignore[arg-type]
+
+
+def test_thresholding_at_the_default_maximum_is_traced(
+    captures: Captures, denoisers: dict[str, nn.Module], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """torch's exporter takes no integer beside a float as bounds of a clamp."""
+    monkeypatch.setattr(compiler, "lower_sampler", compiler.trace_sampler)
+    sampler = Sampler(denoisers["tiny"], create("ddim", 2, thresholding=True), None)
+    assert compile(sampler, captures=captures).verify().error <= 1e-5
 
 
 def test_first_order_update_is_three_nodes(denoisers: dict[str, nn.Module]) -> None:
