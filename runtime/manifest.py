@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
+from samplegraph.runtime.engine_info import EngineInfo
 from samplegraph.runtime.manifest_layouts import Chunk, CoefficientTable, Recurrence
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "BindingCost",
     "Chunk",
     "CoefficientTable",
+    "EngineInfo",
     "Evaluation",
     "GuidancePlan",
     "Manifest",
@@ -211,6 +213,7 @@ class Manifest:
     denoiser's nodes by what became of them: folded, hoisted, batched over steps, in front per site, per site.
     ``precision`` is what the network computes in, but for what the patterns ``keep_fp32`` name; inputs, output and all
     of the sampler around it are float32. ``optimized_for`` is None for the plain graph, which runs anywhere.
+    ``engine`` is None for a graph.
     """
 
     name: str
@@ -233,6 +236,7 @@ class Manifest:
     caller: tuple[Tensor, ...] = ()
     chunk: Chunk | None = None
     recurrence: Recurrence | None = None
+    engine: EngineInfo | None = None
     format: str = FORMAT
     format_version: int = FORMAT_VERSION
 

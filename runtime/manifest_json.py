@@ -18,6 +18,7 @@ from samplegraph.runtime.manifest import (
     BindingCost,
     Chunk,
     CoefficientTable,
+    EngineInfo,
     Evaluation,
     GuidancePlan,
     Manifest,
@@ -126,6 +127,7 @@ def _parse(data: dict[str, Any]) -> Manifest:
         caller=tuple(_tensor(t) for t in data.get("caller", ())),
         chunk=_chunk(data.get("chunk")),
         recurrence=_recurrence(data.get("recurrence")),
+        engine=_engine(data.get("engine")),
         format_version=data["format_version"],
     )
     if not manifest.outputs or (manifest.input("noise") is None and manifest.input("init_sample") is None):
@@ -149,6 +151,18 @@ def _parse(data: dict[str, Any]) -> Manifest:
 
 def _scales(data: Iterable[Any]) -> list[float | None]:
     return [None if scale is None else float(scale) for scale in data]
+
+
+def _engine(data: Mapping[str, Any] | None) -> EngineInfo | None:
+    if data is None:
+        return None
+    made = _build(EngineInfo, data)
+    _whole("engine.bytes", made.bytes, 1)
+    for rows in made.batch:
+        _whole("engine.batch", rows, 1)
+    if len(made.batch) not in (0, 3) or list(made.batch) != sorted(made.batch):
+        raise ValueError(f"engine.batch is {made.batch}")
+    return made
 
 
 def _chunk(data: Mapping[str, Any] | None) -> Chunk | None:

@@ -112,7 +112,7 @@ DRIVING = ("chunks", "evaluations", "optimized", "precision", "errors")
 def test_the_compiler_knows_of_the_runtime_its_manifest_and_how_graphs_are_driven_not_the_engine() -> None:
     compiler = [f for f in sources("export") if f.parent.name != "cli"]
     used = {m for file in compiler for m in imported(file) if m.startswith("samplegraph.runtime")}
-    allowed = ("manifest", "manifest_file", *DRIVING)
+    allowed = ("manifest", "manifest_file", "engine_file", *DRIVING)
     assert used == {f"samplegraph.runtime.{name}" for name in allowed}
 
 

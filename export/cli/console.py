@@ -70,8 +70,12 @@ def quiet_engine() -> None:
         onnxruntime.set_default_logger_severity(4)
 
 
-def interruptible(work: Callable[[], T]) -> T:
-    """``work()`` in a thread, so that Ctrl-C is answered even inside a long call of the inference engine."""
+def interruptible(work: Callable[[], T], cancel: threading.Event | None = None, patience: float = 0.0) -> T:
+    """``work()`` in a thread, so that Ctrl-C is answered even inside a long call of the inference engine.
+
+    Args:
+        cancel: set at Ctrl-C; ``work`` that heeds it then has ``patience`` seconds to end.
+    """
     results: list[T] = []
     errors: list[BaseException] = []
 
@@ -85,8 +89,14 @@ def interruptible(work: Callable[[], T]) -> T:
 
     thread = threading.Thread(target=target, name=WORKER, daemon=True)
     thread.start()
-    while thread.is_alive():
-        thread.join(0.1)
+    try:
+        while thread.is_alive():
+            thread.join(0.1)
+    except KeyboardInterrupt:
+        if cancel is not None:
+            cancel.set()
+            thread.join(patience)
+        raise
     if errors:
         raise errors[0]
     return results[0]

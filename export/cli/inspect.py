@@ -14,14 +14,14 @@ from samplegraph.export.cli.output import check_output
 from samplegraph.export.cli.plot import SUFFIXES, plot_sigmas
 from samplegraph.runtime import Manifest, read_manifest
 from samplegraph.runtime.inputs import range_text
-from samplegraph.runtime.manifest import Tensor
+from samplegraph.runtime.manifest import EngineInfo, Tensor
 
 EXAMPLE = "samplegraph inspect build/digits-ddim-25.onnx --plot sigmas.svg"
 
 
 def inspect(
     file: Annotated[
-        Path, typer.Argument(help="A compiled .onnx file, or a sidecar .json.", show_default=False)
+        Path, typer.Argument(help="A compiled .onnx file, an engine, or a sidecar .json.", show_default=False)
     ],
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the manifest as JSON and nothing else.")
@@ -71,6 +71,7 @@ def _summary(file: Path, manifest: Manifest) -> Table:
         "file": f"{file}, {_bytes(file.stat().st_size)}",
         "weights": _weights(file, manifest),
         "optimised for": _optimized(manifest),
+        **({"engine": _engine(manifest.engine)} if manifest.engine is not None else {}),
         "tables": f"sha256 {manifest.tables.sha256}",
         "versions": _pairs(manifest.versions),
     }
@@ -186,7 +187,7 @@ def _scales(manifest: Manifest, step: int) -> str:
 def _weights(file: Path, manifest: Manifest) -> str:
     weights = manifest.weights
     digest = f"{_bytes(weights.bytes)}, sha256 {weights.sha256}"
-    if weights.file is None:
+    if weights.file is None or manifest.engine is not None:
         return f"{digest}, in the file"
     each = [(name, file.parent / name) for name in weights.files or (weights.file,)]
     found = (f"{name} ({_bytes(path.stat().st_size) if path.is_file() else 'missing'})" for name, path in each)
@@ -196,11 +197,17 @@ def _weights(file: Path, manifest: Manifest) -> str:
 def _optimized(manifest: Manifest) -> str:
     made = manifest.optimized_for
     if made is None:
-        return "nothing: it runs anywhere"
+        return "nothing: it runs anywhere" if manifest.engine is None else "the engine's target"
     cpu = f"CPUs with blocks of {made.channel_block} channels" if made.channel_block else "any CPU"
     weights = f"; weights it made: {_bytes(made.bytes)} in {made.file}" if made.file else ""
     packed = "packed at load" if made.prepack else "not packed at load"
     return f"{cpu}, by ONNX Runtime {made.onnxruntime}, not for older ones; weights {packed}{weights}"
+
+
+def _engine(made: EngineInfo) -> str:
+    rows = f"batch {':'.join(map(str, made.batch))} (smallest, best, largest)" if made.batch else "static batch"
+    of = f"sha256 {made.sha256}, of the graph with sha256 {made.graph_sha256}"
+    return f"for {made.target}, by {made.builder} {made.builder_version} and for that version alone; {rows}; {of}"
 
 
 def _pairs(values: Mapping[str, Any]) -> str:

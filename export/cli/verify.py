@@ -32,6 +32,8 @@ def verify(
     if not 0 <= start < 1 << 64:
         raise InputError(f"seed={seed} is not allowed; give a whole number from 0 to {(1 << 64) - 1}")
     manifest = read_manifest(file)
+    if manifest.engine is not None:
+        raise InputError(f"{file}: is an engine, and verify runs graphs; give the .onnx file it was built from")
     with needs_extra("export", "verify"):
         from samplegraph.export.rebuild import rebuild
         from samplegraph.export.verify import verify as compare

@@ -1,0 +1,106 @@
+"""``samplegraph build``: engines from a graph."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from time import perf_counter
+from typing import Annotated
+
+import typer
+
+from samplegraph.export.cli.console import interruptible, phase_bars, stdout
+from samplegraph.export.cli.output import check_output
+from samplegraph.export.engine.batch_profile import BatchProfile
+from samplegraph.export.engine.builders import builder_kind
+from samplegraph.export.engine.files import EnginePlan, build_engine, plan_engines
+from samplegraph.export.engine.settings import BuildSettings
+from samplegraph.export.engine.trtexec import command_line
+from samplegraph.runtime.manifest import Manifest
+
+EXAMPLE = "samplegraph build build/digits-ddim-25.onnx --target sm89,sm120"
+#: Seconds that a cancelled build is waited for.
+_PATIENCE = 5.0
+
+
+def build(
+    graph: Annotated[
+        Path,
+        typer.Argument(help="A graph that `samplegraph export` wrote; one chunk is for its set.", show_default=False),
+    ],
+    target: Annotated[
+        str,
+        typer.Option(
+            help="Compute capabilities, such as sm89 or sm86,sm89,sm120: one engine each.",
+            metavar="SM",
+            show_default=False,
+        ),
+    ] = "",
+    builder: Annotated[
+        str, typer.Option(help="tensorrt-rtx (needs no GPU), or tensorrt (builds on the GPU at hand).")
+    ] = "tensorrt-rtx",
+    batch: Annotated[
+        str | None,
+        typer.Option(
+            help="Rows per call of a graph of --batch dynamic. Default there: 1:1:8.",
+            metavar="MIN:OPT:MAX",
+            show_default=False,
+        ),
+    ] = None,
+    timing_cache: Annotated[
+        Path | None,
+        typer.Option(
+            help="Keep measured kernels in this file; for --builder tensorrt.", metavar="FILE", show_default=False
+        ),
+    ] = None,
+    workspace: Annotated[
+        int | None,
+        typer.Option(
+            help="Most scratch memory of a layer, in MB. Default: the builder's.", metavar="MB", show_default=False
+        ),
+    ] = None,
+    max_aux_streams: Annotated[
+        int, typer.Option(help="Further CUDA streams that the engine may use; each takes scratch memory.", metavar="N")
+    ] = 0,
+    optimization_level: Annotated[
+        int | None,
+        typer.Option(help="0 builds fastest, 5 runs fastest. Default: the builder's.", metavar="N", show_default=False),
+    ] = None,
+    print_trtexec: Annotated[
+        bool, typer.Option("--print-trtexec", help="Print the vendor's equivalent command lines and build nothing.")
+    ] = False,
+) -> None:
+    """Build TensorRT engines beside a graph: <stem>.<target>.engine, each with its sidecar .json.
+
+    Precision is the graph's. Ctrl-C cancels; an engine is written whole or not at all.
+    """
+    kind = builder_kind(builder)
+    profile = BatchProfile.parse(batch) if batch is not None else None
+    settings = BuildSettings(profile, timing_cache, workspace, max_aux_streams, optimization_level)
+    targets = kind.choose_targets([each.strip() for each in target.split(",")] if target else [])
+    plans = plan_engines(graph, kind, targets, settings)
+    if print_trtexec:
+        for plan in plans:
+            typer.echo(command_line(plan))
+        return
+    for plan in plans:
+        check_output(plan.output, (".engine",))
+    kind.load()
+    for plan in plans:
+        start = perf_counter()
+        made = _build(plan)
+        assert made.engine is not None
+        size, by = made.engine.bytes / 1e6, f"{kind.name} {made.engine.builder_version}"
+        text = f"{plan.output}  {size:.1f} MB for {plan.target} by {by}, {perf_counter() - start:.1f} s"
+        stdout().print(text, soft_wrap=True, markup=False)
+
+
+def _build(plan: EnginePlan) -> Manifest:
+    cancelled = threading.Event()
+    with phase_bars() as show:
+
+        def listener(phase: str, done: int, total: int) -> bool:
+            show(phase, done, total)
+            return not cancelled.is_set()
+
+        return interruptible(lambda: build_engine(plan, listener), cancelled, _PATIENCE)

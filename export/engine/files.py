@@ -1,0 +1,107 @@
+"""From a graph file to its engine files: what is to be built, and each engine written with its sidecar."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from samplegraph.export.atomic import replacing_together
+from samplegraph.export.engine.batch_profile import BatchProfile, profile_for
+from samplegraph.export.engine.build import build
+from samplegraph.export.engine.builders import BuilderKind
+from samplegraph.export.engine.listening import Listener
+from samplegraph.export.engine.settings import BuildSettings
+from samplegraph.export.errors import ExportError
+from samplegraph.runtime import InputError, read_manifest
+from samplegraph.runtime.chunks import chunk_files
+from samplegraph.runtime.engine_file import file_sha256
+from samplegraph.runtime.manifest import EngineInfo, Manifest
+from samplegraph.runtime.manifest_file import sidecar
+
+
+@dataclass(frozen=True)
+class EnginePlan:
+    """One engine to build: ``output`` from ``graph`` for ``target``, with ``profile`` where its batch is symbolic."""
+
+    graph: Path
+    manifest: Manifest
+    output: Path
+    kind: BuilderKind
+    target: str
+    profile: BatchProfile | None
+    settings: BuildSettings
+
+
+def plan_engines(
+    graph: Path, kind: BuilderKind, targets: Sequence[str], settings: BuildSettings
+) -> list[EnginePlan]:
+    """The engines of ``graph``, and of its whole set where it is a chunk: ``<stem>.<target>.engine`` beside each.
+
+    Args:
+        targets: as ``kind.choose_targets`` returns them.
+
+    Raises:
+        InputError: a file is missing, or holds no manifest.
+        ExportError: not an ``.onnx`` file, a graph that was optimised for ONNX Runtime, weights that are missing, a
+            batch profile for a static graph, a timing cache for a builder without.
+    """
+    if graph.suffix != ".onnx":
+        raise ExportError(f"{graph}: is no graph; give the .onnx file that `samplegraph export` wrote")
+    if settings.timing_cache is not None and not kind.timing_cache:
+        raise ExportError(f"timing_cache={settings.timing_cache}: {kind.name} measures no kernels; leave it out")
+    first = read_manifest(graph)
+    files = [graph] if first.chunk is None else chunk_files(graph, first.chunk)
+    found = []
+    for file in files:
+        manifest = read_manifest(file)
+        _check_buildable(file, manifest)
+        profile = profile_for(file, manifest, settings.batch)
+        for target in targets:
+            output = file.with_name(f"{file.name.removesuffix('.onnx')}.{target}.engine")
+            found.append(EnginePlan(file, manifest, output, kind, target, profile, settings))
+    return found
+
+
+def build_engine(plan: EnginePlan, listener: Listener = lambda phase, done, total: None) -> Manifest:
+    """Build one engine; it and its sidecar are written together, or neither.
+
+    Args:
+        listener: called as ``listener(phase, done, total)`` by the builder, phases within phases; where it returns
+            False the build is cancelled.
+
+    Returns:
+        The sidecar's manifest.
+
+    Raises:
+        ExportError: see ``build``; or the files cannot be written.
+        InputError: the graph cannot be read.
+        CancelledError: the listener returned False.
+    """
+    graph, manifest = file_sha256(plan.graph), plan.manifest
+    made = build(plan.graph, manifest, plan.kind, plan.target, plan.profile, plan.settings, listener)
+    profile = plan.profile
+    info = EngineInfo(
+        sha256=hashlib.sha256(made).hexdigest(),
+        bytes=made.nbytes,
+        graph_sha256=graph,
+        weights_sha256=manifest.weights.sha256,
+        builder=plan.kind.name,
+        builder_version=str(plan.kind.load().__version__),
+        target=plan.target,
+        batch=(profile.smallest, profile.best, profile.largest) if profile is not None else (),
+    )
+    described = replace(manifest, engine=info)
+    with replacing_together([plan.output, sidecar(plan.output)]) as (engine, text):
+        engine.write_bytes(made)
+        text.write_text(described.to_json(), encoding="utf-8")
+    return described
+
+
+def _check_buildable(file: Path, manifest: Manifest) -> None:
+    if manifest.optimized_for is not None:
+        raise ExportError(f"{file}: was optimised for ONNX Runtime and no builder reads it; give the plain graph")
+    for name in manifest.weights.files or (manifest.weights.file,):
+        if name is not None and not (file.parent / name).is_file():
+            raise InputError(f"{file}: its weights file {name!r} is missing; put it beside the graph")

@@ -1,0 +1,30 @@
+"""What a manifest says of an engine file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class EngineInfo:
+    """The engine file that the manifest describes, and what it was built from.
+
+    Args:
+        sha256: of the engine file, and
+        bytes: its size.
+        graph_sha256: of the ``.onnx`` file it was built from; external weights are told by
+        weights_sha256: the digest that the graph's ``weights`` has.
+        builder: ``tensorrt-rtx`` or ``tensorrt``, and
+        builder_version: the version that built it and that alone can load it.
+        target: the compute capability it runs on, as ``sm89``.
+        batch: smallest, best and largest number of rows of a call; empty where the graph's batch is static.
+    """
+
+    sha256: str
+    bytes: int
+    graph_sha256: str
+    weights_sha256: str
+    builder: str
+    builder_version: str
+    target: str
+    batch: tuple[int, ...] = ()
