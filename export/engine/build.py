@@ -12,8 +12,7 @@ from samplegraph.export.engine.builders import BuilderKind
 from samplegraph.export.engine.listening import Listener, error_log, progress_monitor, said
 from samplegraph.export.engine.settings import BuildSettings
 from samplegraph.export.errors import ExportError
-from samplegraph.runtime import CancelledError
-from samplegraph.runtime.errors import one_line
+from samplegraph.runtime.errors import CancelledError, one_line
 from samplegraph.runtime.manifest import Manifest
 
 _TURING = "sm75"

@@ -14,11 +14,11 @@ from samplegraph.export.engine.builders import BuilderKind
 from samplegraph.export.engine.listening import Listener
 from samplegraph.export.engine.settings import BuildSettings
 from samplegraph.export.errors import ExportError
-from samplegraph.runtime import InputError, read_manifest
 from samplegraph.runtime.chunks import chunk_files
 from samplegraph.runtime.engine_file import file_sha256
+from samplegraph.runtime.errors import InputError
 from samplegraph.runtime.manifest import EngineInfo, Manifest
-from samplegraph.runtime.manifest_file import sidecar
+from samplegraph.runtime.manifest_file import read_manifest, sidecar
 
 
 @dataclass(frozen=True)

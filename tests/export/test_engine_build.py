@@ -10,7 +10,7 @@ import onnx
 import pytest
 from networks import TinyDiT, TinyUNet, seeded
 
-from samplegraph.export import ExportError, compile
+from samplegraph.export import Captures, ExportError, compile
 from samplegraph.export.engine import BUILDERS, BatchProfile, BuildSettings, EnginePlan, build_engine, plan_engines
 from samplegraph.models import Sampler
 from samplegraph.runtime import CancelledError, InputError, read_manifest
@@ -32,10 +32,10 @@ def names(folder: Path) -> set[str]:
 
 
 @pytest.fixture(scope="module")
-def dit(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def dit(tmp_path_factory: pytest.TempPathFactory, captures: Captures) -> Path:
     """Four steps in chunks of two, of any batch, weights beside them."""
     sampler = Sampler(seeded(TinyDiT()), create("euler", steps=4), guidance_scale=2.0)
-    program = compile(sampler, batch="dynamic", layout="chunked:2", weights="external")
+    program = compile(sampler, batch="dynamic", layout="chunked:2", weights="external", captures=captures)
     return Path(program.save(tmp_path_factory.mktemp("dit") / "dit.onnx"))
 
 
