@@ -155,6 +155,8 @@ void check_evaluation(const std::string& path, const Manifest& manifest) {
 
 Manifest with_table(const Manifest& manifest, const CoefficientTable& table) {
   Manifest out = manifest;
+  out.json.clear();  // large, and of no use here
+  out.recurrence->tables.clear();
   out.slices = table.noise_slices;
   const auto is_draws = [](const Tensor& each) { return each.role == SG_STEP_NOISE; };
   const auto draws = std::find_if(out.inputs.begin(), out.inputs.end(), is_draws);
