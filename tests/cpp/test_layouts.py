@@ -128,7 +128,7 @@ def test_samples_and_positions(
 
 
 @pytest.mark.parametrize("layout", ["chunked:2", "step"])
-@pytest.mark.parametrize("start", [{"strength": 0.5}, {"inpaint": True}], ids=str)
+@pytest.mark.parametrize("start", [{"strength": 0.9}, {"inpaint": True}], ids=str)
 def test_samples_that_start_from_one(
     library: ctypes.CDLL, onnxruntime: Path, export: Export, layout: str, start: dict[str, Any]
 ) -> None:
