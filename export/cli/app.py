@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from samplegraph.export.cli import build, export, inspect, list, plan, run, verify
+from samplegraph.export.cli import build, export, inspect, list, plan, run, triton, verify
 
 app = typer.Typer(
     name="samplegraph",
@@ -40,4 +40,5 @@ for command, module in ((export.export, export), (run.run, run), (inspect.inspec
 app.command(epilog=f"Example: {verify.EXAMPLE}")(verify.verify)
 app.command(epilog=f"Example: {plan.EXAMPLE}")(plan.plan)
 app.command(epilog=f"Example: {build.EXAMPLE}")(build.build)
+app.command(epilog=f"Example: {triton.EXAMPLE}")(triton.triton)
 app.command("list", epilog=f"Example: {list.EXAMPLE}")(list.list_schedulers)

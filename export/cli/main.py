@@ -12,7 +12,7 @@ from pathlib import Path
 from samplegraph.export.atomic import remove_scratch_folders
 from samplegraph.export.cli.errors import BROKEN_PIPE, FAILED, INTERRUPTED, describe, exit_code
 
-COMMANDS = ("export", "run", "inspect", "verify", "plan", "build", "list")
+COMMANDS = ("export", "run", "inspect", "verify", "plan", "build", "triton", "list")
 _APP_OPTIONS = ("--version",)
 _HELP = ("--help", "-h")
 #: Name of the thread in which long work is done.
