@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
+from samplegraph.export.cli.builder_check import check_builder
 from samplegraph.export.cli.console import stdout
 from samplegraph.export.cli.output import check_output
 from samplegraph.export.cli.plot import SUFFIXES, plot_sigmas
@@ -29,12 +30,19 @@ def inspect(
     bindings: Annotated[
         bool, typer.Option("--bindings", help="What the denoiser's nodes depend on, and what became of them.")
     ] = False,
+    builder_check: Annotated[
+        bool,
+        typer.Option("--builder-check", help="Only what TensorRT would refuse of the graph; exit code 1 if anything."),
+    ] = False,
     plot: Annotated[
         Path | None,
         typer.Option(help="Draw the sigma curve into this .svg, .png or .pdf.", show_default=False),
     ] = None,
 ) -> None:
     """Show a compiled sampler: its parts, inputs and outputs, sizes, and a table of its steps."""
+    if builder_check:
+        check_builder(file)
+        return
     if plot is not None:
         check_output(plot, SUFFIXES)
     manifest = read_manifest(file)
