@@ -8,7 +8,10 @@ from samplegraph.export.engine.files import EnginePlan
 
 
 def command_line(plan: EnginePlan) -> str:
-    """``trtexec ...``, or ``tensorrt_rtx ...``, which takes the same options. It writes no sidecar."""
+    """``trtexec ...``, or ``tensorrt_rtx ...``, which takes the same options. It writes no sidecar.
+
+    The line for ``tensorrt_rtx`` leaves TF32 on: no switch for it is documented. Neither line has been run.
+    """
     settings, kind = plan.settings, plan.kind
     words = [kind.program, f"--onnx={plan.graph}", f"--saveEngine={plan.output}", "--skipInference"]
     if kind.targets:
