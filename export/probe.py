@@ -109,8 +109,8 @@ class _Graph:
         self.samples: list[np.ndarray] = []
         self._path, self._outputs, self._visited = path, list(outputs), visited
         self._names = [*outputs, *(_PROBE + name for name in inside)]
-        source = _probed(path, inside, rounded) if inside or rounded else path
         with self._refusing():
+            source = _probed(path, inside, rounded) if inside or rounded else path
             self._session = ort.InferenceSession(
                 source, options, providers=["CPUExecutionProvider"], enable_fallback=0
             )

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from samplegraph.export.builder import CALL, DOMAIN, VISITED
+from samplegraph.export.errors import ExportError
 from samplegraph.export.segment import Segment, whole
 from samplegraph.export.signature import Signature
 from samplegraph.export.torch_export import export_module
@@ -41,6 +42,12 @@ def trace_sampler(sampler: Sampler, sig: Signature, segment: Segment | None = No
     own = [t.name for t in segment.outputs]
     outputs = [*own, *(f"visited_{i}" for i in segment.indices[:-1])]
     model = export_module(_Flat(traced, segment), tuple(examples), segment.names, outputs, dynamic)
+    for tensor, value in zip(segment.inputs, model.graph.inputs, strict=True):
+        if any(isinstance(n, str) for n in tensor.shape) and all(isinstance(n, int) for n in value.shape or [0]):
+            raise ExportError(
+                f"{sampler.scheduler.name} cannot be traced for any batch: {tensor.name} became {value.shape}; give "
+                "batch=B instead of 'dynamic'"
+            )
     _unmark(model.graph)
     _rename(model.graph, "h.")
     _name_edges(model.graph, segment.names, own)

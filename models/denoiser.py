@@ -73,16 +73,16 @@ class Denoiser(nn.Module):
             if scale is not None:
                 seen, rows = torch.cat([seen, seen]), wide
             if self.classes:
-                return self._log_probs(self.evaluate(seen, i, rows).float(), scale)
+                return self._log_probs(self.evaluate(seen, i, rows).float(), x, scale)
             output, variance = self.evaluate(seen, i, rows).to(x.dtype), None
             if self.splits:
                 output, variance = output.chunk(2, dim=1)
             alpha, sigma = float(self.grid.alpha[i]), float(self.grid.sigma[i])
             unconditional = None
             if scale is not None:
-                uncond, cond = output.chunk(2)
+                uncond, cond = _branches(output, x)
                 output = self.guidance.combine(uncond, cond, scale)
-                variance = variance.chunk(2)[1] if variance is not None else None
+                variance = _branches(variance, x)[1] if variance is not None else None
                 if self.apart:
                     unconditional = convert(self.prediction_type, x, uncond, alpha, sigma, factor)
             p = convert(self.prediction_type, x, output, alpha, sigma, factor)
@@ -91,11 +91,10 @@ class Denoiser(nn.Module):
 
         return denoise
 
-    def _log_probs(self, output: torch.Tensor, scale: Any) -> Prediction[torch.Tensor]:
+    def _log_probs(self, output: torch.Tensor, x: torch.Tensor, scale: Any) -> Prediction[torch.Tensor]:
         """Of tokens: guided logarithms are normalised again, as in diffusers' pipeline."""
         if scale is not None:
-            uncond, cond = output.chunk(2)
-            output = self.guidance.combine(uncond, cond, scale)
+            output = self.guidance.combine(*_branches(output, x), scale)
             output = output - torch.logsumexp(output, dim=1, keepdim=True)
         return Prediction(output, output)
 
@@ -118,6 +117,11 @@ class Denoiser(nn.Module):
             return (shape[0], self.classes - 1, *shape[1:])
         rows, channels, *rest = shape
         return (rows, 2 * channels if self.splits else channels, *rest)
+
+
+def _branches(output: torch.Tensor, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """The unconditional and the conditional rows; ``chunk`` would fix the number of rows in a trace."""
+    return output[: x.shape[0]], output[x.shape[0] :]
 
 
 def first_tensor(output: Any) -> torch.Tensor:

@@ -115,7 +115,7 @@ def _prepare() -> None:
     made: dict[str, Any] = {}
 
     def compile_quickly(*arguments: Any, **options: Any) -> Any:
-        return original_compile(*arguments, captures=captures, **options)
+        return original_compile(*arguments, **{**options, "captures": captures})
 
     def load_once(source: str) -> Any:
         if source == "cli_models:from_file":
