@@ -17,7 +17,10 @@ from samplegraph.schedulers import create
 CAPTURES, NETWORK = Captures(), seeded(TinyDiT())
 
 
-@pytest.mark.parametrize(("name", "steps"), [("repaint", 10), ("ipndm", 4), ("euler_ancestral", 2), ("score_sde_ve", 2)])
+CASES = [("repaint", 10), ("ipndm", 4), ("euler_ancestral", 2), ("score_sde_ve", 2)]
+
+
+@pytest.mark.parametrize(("name", "steps"), CASES)
 def test_five_rows_under_guidance(name: str, steps: int, tmp_path: Path) -> None:
     sampler = Sampler(NETWORK, create(name, steps))
     program = compile(sampler, batch="dynamic", captures=CAPTURES)
