@@ -40,13 +40,13 @@ from samplegraph.export.phases import Listener, Phases
 from samplegraph.export.precision import Converter, precision_of
 from samplegraph.export.program import Program
 from samplegraph.export.recurrent import recurrent_part
-from samplegraph.export.segment import CARRIED, Segment, chunks, whole
+from samplegraph.export.segment import Segment, chunks, whole
 from samplegraph.export.signature import Signature, signature
 from samplegraph.export.trace import trace_sampler
 from samplegraph.export.weights import MODES, SMALL, digest, is_external, tensor_of
 from samplegraph.models import Sampler
 from samplegraph.models.guidance_names import guidance_stem
-from samplegraph.runtime.manifest import Weights
+from samplegraph.runtime.manifest import CARRIED, Weights
 from samplegraph.schedulers.errors import one_of
 
 _STEEP, _SHORT = 20.0, 25

@@ -11,10 +11,8 @@ from samplegraph.export.bindings import CLASSES
 from samplegraph.export.cost import Cost, Work, costs
 from samplegraph.export.link import Group
 from samplegraph.export.segment import Segment
+from samplegraph.export.specialise import FATES
 from samplegraph.runtime.manifest import Chunk, Manifest, Recurrence
-
-#: What becomes of a node of the denoiser.
-FATES = ("folded", "hoisted", "batched", "in front per site", "per site")
 
 
 @dataclass
@@ -44,7 +42,7 @@ class Part:
     @property
     def suffix(self) -> str:
         """What stands between the stem of its file and ``.onnx``."""
-        return f".chunk-{self.chunk.index:02d}" if self.chunk else ""
+        return self.chunk.suffix if self.chunk else ""
 
 
 def part(model: ir.Model, segment: Segment, groups: Sequence[Group], visited: tuple[str, ...]) -> Part:

@@ -18,13 +18,14 @@ from samplegraph.export.clone import ValueMap, clone_node
 from samplegraph.export.cost import Cost, Work, costs
 from samplegraph.export.layout import Layout
 from samplegraph.export.lower import Lowering
-from samplegraph.export.part import FATES, Part
+from samplegraph.export.part import Part
 from samplegraph.export.passes import tidy_linked
-from samplegraph.export.segment import CARRIED, whole
+from samplegraph.export.segment import whole
 from samplegraph.export.signature import Signature
+from samplegraph.export.specialise import FATES
 from samplegraph.models import Sampler
 from samplegraph.models.guidance_scales import PointScale
-from samplegraph.runtime.manifest import CoefficientTable, Recurrence, Tensor
+from samplegraph.runtime.manifest import CARRIED, CoefficientTable, Recurrence, Tensor
 from samplegraph.schedulers import Affine
 
 

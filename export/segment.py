@@ -10,10 +10,7 @@ import torch
 from samplegraph.export.errors import ExportError
 from samplegraph.export.signature import BATCH_AXIS, Signature
 from samplegraph.models import Sampler
-from samplegraph.runtime.manifest import Tensor
-
-#: How a carried tensor is called as an input; as an output it has its plain name.
-CARRIED = "_in"
+from samplegraph.runtime.manifest import CARRIED, Tensor
 
 
 @dataclass(frozen=True)

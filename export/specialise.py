@@ -27,6 +27,10 @@ from samplegraph.export.weights import SMALL
 Array = npt.NDArray[Any]
 
 
+#: What becomes of a node of the denoiser.
+FATES = ("folded", "hoisted", "batched", "in front per site", "per site")
+
+
 @dataclass
 class Specialised:
     """A denoiser split at its binding times.
@@ -115,7 +119,7 @@ class _Specialiser:
         builder = Builder(f"{self.tag}d.", common.constants)
         self.sites = Sites(builder, shared, self.rows, sample, self.folded.results, self.tag)
         common.groups += 1
-        self.counts = dict.fromkeys(("folded", "hoisted", "batched", "in front per site", "per site"), 0)
+        self.counts = dict.fromkeys(FATES, 0)
 
     def run(self) -> Specialised:
         self._place_constants()

@@ -10,9 +10,8 @@ from samplegraph.runtime.driver import Position, Session, Watch
 from samplegraph.runtime.errors import InputError
 from samplegraph.runtime.inputs import Array
 from samplegraph.runtime.manifest import Chunk, Manifest
+from samplegraph.runtime.manifest_layouts import CARRIED, chunk_suffix
 
-#: What a carried input is called behind its name as an output.
-CARRIED = "_in"
 _NAME = re.compile(r"(?P<stem>.*)\.chunk-(?P<index>\d{2,})\.onnx")
 
 
@@ -26,9 +25,9 @@ def chunk_files(path: Path, chunk: Chunk) -> list[Path]:
     if match is None or int(match["index"]) != chunk.index:
         raise InputError(
             f"{path}: is chunk {chunk.index} of {chunk.count} and is not called so; "
-            f"name it <stem>.chunk-{chunk.index:02d}.onnx again"
+            f"name it <stem>{chunk.suffix}.onnx again"
         )
-    files = [path.with_name(f"{match['stem']}.chunk-{k:02d}.onnx") for k in range(chunk.count)]
+    files = [path.with_name(f"{match['stem']}{chunk_suffix(k)}.onnx") for k in range(chunk.count)]
     for file in files:
         if not file.is_file():
             raise InputError(f"{file}: is missing; put all {chunk.count} chunks into one folder, or export them again")

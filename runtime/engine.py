@@ -65,7 +65,9 @@ class Engine:
             self.driver: Driver = Chunks(files, manifests, sessions)
         else:
             self._session = OnnxSession(self.path, self.manifest, providers, threads)
-            self.driver = self._one(None)
+            known, last = self.manifest.recurrence, self.manifest.scheduler.steps - 1
+            first = Evaluations(self.manifest, self._session, known.tables[0]) if known else None
+            self.driver = first or WholeGraph(self._session, last)
 
     @property
     def inputs(self) -> tuple[Tensor, ...]:
@@ -135,30 +137,21 @@ class Engine:
             parts.append(driver.run(feed, watch)[:rows])
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
-
     def _for(self, steps: int | None) -> tuple[Driver, Manifest]:
         """What runs ``steps`` steps, and the manifest of that sampler."""
+        known = self.manifest.recurrence
         if steps is None:
-            return self.driver, self._with_table(None)
-        if self.manifest.recurrence is None:
+            return self.driver, self.manifest
+        if known is None:
             own = self.manifest.scheduler.steps
             if steps == own:
                 return self.driver, self.manifest
             raise InputError(f"steps={steps!r}: {self.path} takes {own} steps; export one with --layout step to choose")
-        return self._one(steps), self._with_table(steps)
+        table = table_for(self.path, known, steps)
+        return Evaluations(self.manifest, self._session, table), self._drawing(table.noise_slices)
 
-    def _one(self, steps: int | None) -> Driver:
-        known = self.manifest.recurrence
-        if known is None:
-            return WholeGraph(self._session, self.manifest.scheduler.steps - 1)
-        return Evaluations(self.manifest, self._session, table_for(self.path, known, steps))
-
-    def _with_table(self, steps: int | None) -> Manifest:
-        """The manifest, its noise that of ``steps`` steps."""
-        known = self.manifest.recurrence
-        if known is None or steps is None:
-            return self.manifest
-        slices = table_for(self.path, known, steps).noise_slices
+    def _drawing(self, slices: int) -> Manifest:
+        """The manifest, its noise that of a sampler which draws so many slices."""
         shape = next((t.shape for t in self.manifest.caller if t.role == "noise"), ())
         draws = next((t for t in self.manifest.caller if t.role == "step_noise"), None)
         caller = tuple(t for t in self.manifest.caller if t.role != "step_noise")

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from samplegraph.runtime.chunks import CARRIED
 from samplegraph.runtime.driver import Position, Session, Watch
 from samplegraph.runtime.inputs import Array
 from samplegraph.runtime.manifest import CoefficientTable, Manifest
+from samplegraph.runtime.manifest_layouts import CARRIED
 
 
 class Evaluations:

@@ -11,9 +11,10 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from samplegraph.runtime.engine_info import EngineInfo
-from samplegraph.runtime.manifest_layouts import Chunk, CoefficientTable, Recurrence
+from samplegraph.runtime.manifest_layouts import CARRIED, Chunk, CoefficientTable, Recurrence
 
 __all__ = [
+    "CARRIED",
     "DTYPES",
     "FORMAT",
     "FORMAT_VERSION",

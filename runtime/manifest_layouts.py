@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+#: How a carried tensor is called as an input, behind its name as an output.
+CARRIED = "_in"
+
 
 @dataclass(frozen=True)
 class Chunk:
@@ -14,6 +17,16 @@ class Chunk:
     first: int
     last: int
     slices: tuple[int, int]
+
+    @property
+    def suffix(self) -> str:
+        """What stands between the stem of its file and ``.onnx``."""
+        return chunk_suffix(self.index)
+
+
+def chunk_suffix(index: int) -> str:
+    """``.chunk-00`` and so on."""
+    return f".chunk-{index:02d}"
 
 
 @dataclass(frozen=True)

@@ -18,14 +18,12 @@ def plan_file(path: Path) -> Path:
     return path.with_name(f"{path.name}.plan.json")
 
 
-def table_for(path: Path, known: Recurrence, steps: int | None) -> CoefficientTable:
-    """The table of ``steps`` steps; None for the first of the manifest.
+def table_for(path: Path, known: Recurrence, steps: int) -> CoefficientTable:
+    """The table of ``steps`` steps.
 
     Raises:
         InputError: there is none, or the file beside the graph is damaged or for another sampler.
     """
-    if steps is None:
-        return known.tables[0]
     if isinstance(steps, bool) or not isinstance(steps, int):
         raise InputError(f"steps={steps!r} is not allowed; give a whole number")
     tables = {t.steps: t for t in (*read_tables(plan_file(path), known), *known.tables)}

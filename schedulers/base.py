@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -180,22 +179,10 @@ class Scheduler(nn.Module):
 
     def forward(self, x: X, denoise: Denoise[X], noise: Noise[X], inputs: Mapping[str, X] | None = None) -> X:
         """Run all steps from the scaled initial sample ``x`` (B, ...), with one tensor for each of ``self.inputs``."""
-        return deque(self.samples(x, denoise, noise, inputs), maxlen=1).pop()
-
-    def samples(
-        self,
-        x: X,
-        denoise: Denoise[X],
-        noise: Noise[X],
-        inputs: Mapping[str, X] | None = None,
-        after: Callable[[int, X], X] = lambda i, x: x,
-    ) -> Iterator[X]:
-        """The sample after each step of ``forward``, as ``after(i, x)`` passes it on to the next one."""
         state = self.begin(x, inputs or {})
         for i in self.indices:
             x, state = self.step(i, x, state, denoise, noise)
-            x = after(i, x)
-            yield x
+        return x
 
     def profile(self) -> Profile:
         """Evaluations and draws of one run, found by running it on a single number.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from samplegraph.schedulers.affine import Affine
@@ -145,6 +145,15 @@ def _read_step(scheduler: Scheduler, prediction_type: str, i: int, scales: Array
     state = tuple(Affine.symbol(f"state_{j}") for j in range(len(scheduler.init(x))))
     reading.x, reading.state = scheduler.step(i, x, state, denoise, noise)
     return reading
+
+
+def combine(basis: Iterable[str], row: Row, values: Mapping[str, Affine]) -> Affine:
+    """The linear combination of ``values``, by name of the basis, that ``row`` holds."""
+    total = Affine()
+    for name, coefficient in zip(basis, row, strict=True):
+        if coefficient != 0.0:
+            total = total + coefficient * values[name]
+    return total
 
 
 def _row(basis: tuple[str, ...], value: Affine) -> Row:

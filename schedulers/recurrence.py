@@ -13,7 +13,7 @@ import numpy as np
 
 from samplegraph.schedulers.affine import Affine
 from samplegraph.schedulers.grid import Array
-from samplegraph.schedulers.plan import Plan, PlanStep, Row
+from samplegraph.schedulers.plan import Plan, combine
 
 #: The symbols of a call's basis that are neither registers nor draws.
 OUTPUT, X0 = "output", "x0"
@@ -77,7 +77,7 @@ def recurrence(plan: Plan, begin: int = 0) -> Recurrence:
     drawn = 0
     names = [name for name in plan.basis if name == "x" or name.startswith("state_")]
     values = {name: Affine.symbol(name) for name in names}
-    pending: _Pending | None = None
+    pending: Call | None = None  # its next registers are not known yet
     for i, step in enumerate(plan.steps, begin):
         draws = {f"noise_{j}": Affine.symbol(f"slice_{drawn + j}") for j in range(step.draws)}
         drawn += step.draws
@@ -85,45 +85,19 @@ def recurrence(plan: Plan, begin: int = 0) -> Recurrence:
         for j, evaluation in enumerate(step.evaluations):
             if pending is not None:
                 kept = {n: v for n, v in known.items() if not n.startswith("noise_")}
-                calls.append(pending.close(kept))
+                calls.append(replace(pending, registers=kept))
                 known = {**{name: Affine.symbol(name) for name in kept}, **draws}
-            seen = _combine(plan.basis, evaluation.input, known)
+            seen = combine(plan.basis, evaluation.input, known)
             known[f"output_{j}"] = Affine.symbol(OUTPUT)
-            pending = _Pending(i, evaluation.point, seen, _combine(plan.basis, evaluation.x0, known))
+            pending = Call(i, evaluation.point, seen, combine(plan.basis, evaluation.x0, known), {}, ())
             known[f"clean_{j}"] = Affine.symbol(X0)
-        values = _after(plan, step, known, names)
+        rows = zip(names, (step.x, *step.state), strict=True)
+        values = {name: combine(plan.basis, row, known) for name, row in rows}
     assert pending is not None
-    calls.append(pending.close(values))
+    calls.append(replace(pending, registers=values))
     live = _live(calls)
     order = sorted({name for c in calls for name in c.registers if name in live} - {"x"}, key=_natural)
     return Recurrence(("x", *order), tuple(_kept(c, live) for c in calls), plan.init_noise_sigma, plan.clip)
-
-
-@dataclass(frozen=True)
-class _Pending:
-    """An evaluation whose next registers are not known yet."""
-
-    step: int
-    point: int
-    input: Affine
-    x0: Affine
-
-    def close(self, registers: dict[str, Affine]) -> Call:
-        return Call(self.step, self.point, self.input, self.x0, registers, ())
-
-
-def _after(plan: Plan, step: PlanStep, known: dict[str, Affine], names: Sequence[str]) -> dict[str, Affine]:
-    return {
-        name: _combine(plan.basis, row, known) for name, row in zip(names, (step.x, *step.state), strict=True)
-    }
-
-
-def _combine(basis: Sequence[str], row: Row, known: dict[str, Affine]) -> Affine:
-    total = Affine()
-    for name, coefficient in zip(basis, row, strict=True):
-        if coefficient != 0.0:
-            total = total + coefficient * known[name]
-    return total
 
 
 def _live(calls: Sequence[Call]) -> set[str]:

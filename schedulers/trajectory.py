@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from samplegraph.schedulers.affine import Affine
-from samplegraph.schedulers.plan import NotAffineError, Plan, Row
+from samplegraph.schedulers.plan import NotAffineError, Plan, combine
 
 
 def trajectory(plan: Plan, start: Mapping[str, float]) -> list[dict[str, float]]:
@@ -26,15 +26,7 @@ def trajectory(plan: Plan, start: Mapping[str, float]) -> list[dict[str, float]]
         values |= {f"output_{j}": Affine.symbol("x0") for j in range(len(step.evaluations))}
         values |= {f"noise_{j}": Affine.symbol(f"step_noise_{drawn + j}") for j in range(step.draws)}
         drawn += step.draws
-        x, *rest = (_combine(plan.basis, row, values) for row in (step.x, *step.state))
+        x, *rest = (combine(plan.basis, row, values) for row in (step.x, *step.state))
         state = tuple(rest)
         visited.append(dict(x.terms))
     return visited
-
-
-def _combine(basis: tuple[str, ...], row: Row, values: Mapping[str, Affine]) -> Affine:
-    total = Affine()
-    for name, coefficient in zip(basis, row, strict=True):
-        if coefficient != 0.0:
-            total = total + coefficient * values[name]
-    return total

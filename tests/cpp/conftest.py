@@ -29,6 +29,7 @@ def _module(name: str, path: Path) -> ModuleType:
 
 
 binding = _module("binding", Path(__file__).with_name("binding.py"))
+_module("both", Path(__file__).with_name("both.py"))
 cpp_build = _module("cpp_build", Path(__file__).with_name("cpp_build.py"))
 _module("graphs", Path(__file__).with_name("graphs.py"))
 _module("overhead", Path(__file__).with_name("overhead.py"))

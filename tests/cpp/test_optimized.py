@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import ctypes
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import onnx
 import pytest
 from binding import NativeEngine, SamplegraphError
+from optimized_manifest import with_optimized
 
 from samplegraph.export import compile
 from samplegraph.export.offline import TARGETS, optimize
 from samplegraph.models import Sampler
 from samplegraph.models.digits import digits
 from samplegraph.runtime import Engine, InputError
-from samplegraph.runtime.manifest import METADATA_KEY, Manifest
 from samplegraph.schedulers import create
 
 
@@ -24,19 +22,6 @@ from samplegraph.schedulers import create
 def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
     sampler = Sampler(digits(), create("ddim", 3))
     return compile(sampler, weights="external").save(tmp_path_factory.mktemp("optimised") / "x.onnx")
-
-
-def with_optimized(path: Path, **changes: Any) -> Path:
-    """A copy of the graph whose manifest says something else of what it was optimised for."""
-    model = onnx.load(path, load_external_data=False)
-    manifest = Manifest.from_json(model.metadata_props[0].value)
-    assert manifest.optimized_for is not None
-    changed = replace(manifest, optimized_for=replace(manifest.optimized_for, **changes))
-    del model.metadata_props[:]
-    onnx.helper.set_model_props(model, {METADATA_KEY: changed.to_json()})
-    other = path.with_name(f"changed-{path.name}")
-    other.write_bytes(model.SerializeToString())
-    return other
 
 
 @pytest.mark.parametrize("prepack", [True, False])

@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 import pytest
 from binding import NativeEngine, SamplegraphError, draw
+from both import inputs
 
 from samplegraph.export import Captures, compile
 from samplegraph.export.cli.export import make_scheduler
 from samplegraph.models import Sampler
 from samplegraph.models.demo import demo_model, demo_source
 from samplegraph.runtime import Engine, InputError
-from samplegraph.runtime.manifest import Manifest
 from samplegraph.runtime.noise import draw as python_draw
 from samplegraph.schedulers import Scheduler, names
 from samplegraph.schedulers.errors import OptionError
@@ -60,19 +60,6 @@ def export(tmp_path_factory: pytest.TempPathFactory) -> Export:
         return path
 
     return write
-
-
-def inputs(manifest: Manifest, rows: int) -> dict[str, Any]:
-    """A value of every input that has to be given, different in each row."""
-    random, given = np.random.default_rng(0), {}
-    for tensor in manifest.inputs:
-        if tensor.role in ("noise", "step_noise") or tensor.default is not None:
-            continue
-        shape = (rows, *(int(axis) for axis in tensor.shape[1:]))
-        low, high = tensor.minimum or 0, tensor.maximum or 1
-        whole = tensor.dtype.startswith("int")
-        given[tensor.name] = random.integers(int(low), int(high), shape) if whole else random.uniform(low, high, shape)
-    return given
 
 
 @pytest.mark.parametrize("name", SCHEDULERS)

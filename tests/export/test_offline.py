@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import onnxruntime as ort
 import pytest
 import torch
 from networks import seeded, waves
+from optimized_manifest import with_optimized
 from torch import Tensor, nn
 
 from samplegraph.export import Captures, ExportError, Program, VerificationError, compile
@@ -19,7 +19,6 @@ from samplegraph.export.cli import main
 from samplegraph.export.offline import TARGETS, optimize
 from samplegraph.models import ModelSpec, Sampler
 from samplegraph.runtime import Engine, InputError, optimized, read_manifest
-from samplegraph.runtime.manifest import METADATA_KEY, Manifest
 from samplegraph.schedulers import create, names
 
 #: The others are marked slow.
@@ -61,19 +60,6 @@ def saved(network: nn.Module, captures: Captures, path: Path, steps: int = 3, sc
     program = compile(sampler, weights="external", captures=captures, name=path.stem)
     program.save(path)
     return program
-
-
-def with_optimized(path: Path, **changes: Any) -> Path:
-    """A copy of the graph whose manifest says something else of what it was optimised for."""
-    model = onnx.load(path, load_external_data=False)
-    manifest = Manifest.from_json(model.metadata_props[0].value)
-    assert manifest.optimized_for is not None
-    changed = replace(manifest, optimized_for=replace(manifest.optimized_for, **changes))
-    del model.metadata_props[:]
-    onnx.helper.set_model_props(model, {METADATA_KEY: changed.to_json()})
-    other = path.with_name(f"changed-{path.name}")
-    other.write_bytes(model.SerializeToString())
-    return other
 
 
 def locations(path: Path) -> dict[str, str]:
