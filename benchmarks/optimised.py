@@ -11,7 +11,7 @@ import torch
 from benchmarks.export import save_network
 from benchmarks.models import CASES
 from samplegraph.export import compile
-from samplegraph.export.offline import TARGETS, optimize
+from samplegraph.export.offline.optimise import TARGETS, optimize
 
 #: What is loaded in turn, by file name.
 ROUTES = ("network", "plain", *(f"plain-{target}" for target in TARGETS))

@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from samplegraph.export import Captures, compile
-from samplegraph.export.precision import PRECISIONS
+from samplegraph.export.precision.policy import PRECISIONS
 from samplegraph.models import Sampler
 from samplegraph.schedulers import create
 

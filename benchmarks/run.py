@@ -19,7 +19,7 @@ import torch
 from benchmarks.export import export_network
 from benchmarks.load import session
 from benchmarks.models import CASES, Case
-from samplegraph.export.capture import Captures
+from samplegraph.export.denoiser.capture import Captures
 from samplegraph.export.signature import signature
 from samplegraph.models import Sampler
 from samplegraph.schedulers.plan import plan

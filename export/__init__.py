@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from samplegraph.export.errors import ExportError, VerificationError
 
 if TYPE_CHECKING:
-    from samplegraph.export.capture import Captures
     from samplegraph.export.compiler import compile
+    from samplegraph.export.denoiser.capture import Captures
     from samplegraph.export.program import Program, Report
 
 __all__ = ["Captures", "ExportError", "Program", "Report", "VerificationError", "compile"]
@@ -20,7 +20,7 @@ def __getattr__(name: str) -> Any:
 
         return compiler.compile
     if name == "Captures":
-        from samplegraph.export import capture
+        from samplegraph.export.denoiser import capture
 
         return capture.Captures
     if name in ("Program", "Report"):

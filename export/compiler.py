@@ -2,14 +2,15 @@
 
 sampler + example shapes
   -> signature            graph inputs and output                                    (signature)
-  -> denoiser graph       captured once, optimised before anything is unrolled       (capture, passes)
-  -> its precision        float16 or bfloat16, float32 at its edge                    (precision, narrow, keep)
-  -> segments             the steps that become one graph: all, or chunks            (segment)
-  -> sampler graph        each evaluation one opaque node; affine ones without torch (lower, else trace)
-  -> specialised parts    by binding time, for all call sites                        (bindings, fold, specialise)
+  -> denoiser graph       captured once, optimised before anything is unrolled       (denoiser/, passes/)
+  -> its precision        float16, bfloat16 or int8 weights, float32 at its edge     (precision/)
+  -> segments             the steps that become one graph: all, or chunks            (sampling/segment)
+  -> sampler graph        each evaluation one opaque node; affine ones without torch (sampling/lower, else trace)
+  -> specialised parts    by binding time, for all call sites                        (partial/)
   -> linked graph         sites in place of the opaque nodes, weights shared         (link)
-  or, evaluation by evaluation: a table of coefficients and a graph that applies a row  (coefficients, recurrent)
-  -> Program              manifest, serialisation, verification                      (describe, emit, verify)
+  or, evaluation by evaluation: a table of coefficients and a graph that applies a row  (sampling/recurrent)
+  -> Program              manifest, serialisation, verification                      (describe, storage/, verification/)
+  and from its files: graphs that load faster, engines, a served model               (offline/, engine/, triton/)
 """
 
 from __future__ import annotations
@@ -26,24 +27,24 @@ import onnx_ir as ir
 
 from samplegraph.export import budget
 from samplegraph.export.budget import Teller
-from samplegraph.export.capture import Captures
-from samplegraph.export.coefficients import recurrent_tables
 from samplegraph.export.collection import paused_collection
+from samplegraph.export.denoiser.capture import Captures
 from samplegraph.export.describe import describe
 from samplegraph.export.errors import ExportError
-from samplegraph.export.layout import Layout, parse_layout
 from samplegraph.export.link import Target, link
-from samplegraph.export.lower import lower_sampler
-from samplegraph.export.part import Part, drop_unread, number, part
-from samplegraph.export.passes import tidy_linked
+from samplegraph.export.passes.pipeline import tidy_linked
 from samplegraph.export.phases import Listener, Phases
-from samplegraph.export.precision import Converter, precision_of
+from samplegraph.export.precision.policy import Converter, precision_of
 from samplegraph.export.program import Program
-from samplegraph.export.recurrent import recurrent_part
-from samplegraph.export.segment import Segment, chunks, whole
+from samplegraph.export.sampling.coefficients import recurrent_tables
+from samplegraph.export.sampling.layout import Layout, parse_layout
+from samplegraph.export.sampling.lower import lower_sampler
+from samplegraph.export.sampling.part import Part, drop_unread, number, part
+from samplegraph.export.sampling.recurrent import recurrent_part
+from samplegraph.export.sampling.segment import Segment, chunks, whole
+from samplegraph.export.sampling.trace import trace_sampler
 from samplegraph.export.signature import Signature, signature
-from samplegraph.export.trace import trace_sampler
-from samplegraph.export.weights import MODES, SMALL, digest, is_external, tensor_of
+from samplegraph.export.storage.weights import MODES, SMALL, digest, is_external, tensor_of
 from samplegraph.models import Sampler
 from samplegraph.models.guidance_names import guidance_stem
 from samplegraph.runtime.manifest import CARRIED, Weights

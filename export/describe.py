@@ -7,8 +7,8 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 
-from samplegraph.export.part import Part
-from samplegraph.export.plain import plain
+from samplegraph.export.sampling.part import Part
+from samplegraph.export.sampling.plain import plain
 from samplegraph.export.signature import Signature
 from samplegraph.models import Sampler
 from samplegraph.models.guidance import INPUT

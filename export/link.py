@@ -10,10 +10,10 @@ import numpy.typing as npt
 import onnx_ir as ir
 
 from samplegraph.export.builder import CALL, DOMAIN
-from samplegraph.export.clone import clone_node
-from samplegraph.export.cost import Work, work
-from samplegraph.export.specialise import Shared, Specialised, specialise
-from samplegraph.export.twins import branch_of, place
+from samplegraph.export.partial.clone import clone_node
+from samplegraph.export.partial.cost import Work, work
+from samplegraph.export.partial.specialise import Shared, Specialised, specialise
+from samplegraph.export.partial.twins import branch_of, place
 
 Array = npt.NDArray[Any]
 

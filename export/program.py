@@ -9,18 +9,19 @@ from pathlib import Path
 import onnx
 import onnx_ir as ir
 
-from samplegraph.export import emit, offline
 from samplegraph.export.atomic import replacing_together, scratch_folder
-from samplegraph.export.comparison import Verification
-from samplegraph.export.cost import Cost, Work
 from samplegraph.export.errors import ExportError, VerificationError
-from samplegraph.export.part import Part
+from samplegraph.export.offline import optimise as offline
+from samplegraph.export.partial.cost import Cost, Work
 from samplegraph.export.phases import Phases
-from samplegraph.export.placement import Placement, place
-from samplegraph.export.raw import Digests
+from samplegraph.export.sampling.part import Part
 from samplegraph.export.signature import Signature
-from samplegraph.export.verify import verify
-from samplegraph.export.weights import is_external
+from samplegraph.export.storage import emit
+from samplegraph.export.storage.placement import Placement, place
+from samplegraph.export.storage.raw import Digests
+from samplegraph.export.storage.weights import is_external
+from samplegraph.export.verification.comparison import Verification
+from samplegraph.export.verification.verify import verify
 from samplegraph.models import Sampler
 from samplegraph.runtime.manifest import Manifest
 

@@ -18,7 +18,7 @@ def check_builder(file: Path) -> None:
         ExportError: the file is no ONNX graph.
     """
     with needs_extra("export", "--builder-check"):
-        from samplegraph.export.builder_safe import problems_of
+        from samplegraph.export.engine.builder_safe import problems_of
 
     found = problems_of(file)
     if not found:

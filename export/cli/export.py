@@ -159,9 +159,9 @@ def export(
     check_output(output / f"{name or 'graph'}.onnx", (".onnx",))
     _check_target(optimize_for, prepack, precision, layout)
     with needs_extra("export", "export"):
-        from samplegraph.export.capture import Captures
         from samplegraph.export.compiler import compile
-        from samplegraph.export.layout import parse_layout
+        from samplegraph.export.denoiser.capture import Captures
+        from samplegraph.export.sampling.layout import parse_layout
         from samplegraph.models import Sampler
         from samplegraph.models.demo import demo_source
         from samplegraph.models.load import load_model

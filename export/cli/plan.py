@@ -40,8 +40,8 @@ def plan(
             f"{file}: is of layout {manifest.layout!r}, whose steps are fixed; export with --layout step for any number"
         )
     with needs_extra("export", "plan"):
-        from samplegraph.export.coefficients import further_table
-        from samplegraph.export.rebuild import without_network
+        from samplegraph.export.sampling.coefficients import further_table
+        from samplegraph.export.verification.rebuild import without_network
 
     target = plan_file(file)
     tables = {table.steps: table for table in read_tables(target, known)}

@@ -10,8 +10,8 @@ from samplegraph.export.cli.steps import step_table
 from samplegraph.runtime import read_manifest
 
 if TYPE_CHECKING:
-    from samplegraph.export.comparison import Verification
     from samplegraph.export.program import Program
+    from samplegraph.export.verification.comparison import Verification
 
 
 def summary(program: Program, path: Path) -> None:

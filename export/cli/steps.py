@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from samplegraph.export.comparison import Verification
+    from samplegraph.export.verification.comparison import Verification
 
 #: More steps than this are shown as that many ranges at most, each by its worst step.
 _LINES = 12

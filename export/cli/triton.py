@@ -43,7 +43,7 @@ def triton(
     number = whole_number("version", version)
     rows = None if max_batch is None else whole_number("max_batch", max_batch)
     with needs_extra("export", "triton"):
-        from samplegraph.export.triton import lay_out
+        from samplegraph.export.triton.model import lay_out
 
     made = lay_out(file, repository, name=name, version=number, max_batch=rows, force=force)
     text = f"{made.folder}  "

@@ -14,7 +14,7 @@ from samplegraph.export.cli.values import whole_number
 from samplegraph.runtime import InputError, read_manifest
 
 if TYPE_CHECKING:
-    from samplegraph.export.comparison import Verification
+    from samplegraph.export.verification.comparison import Verification
 
 EXAMPLE = "samplegraph verify build/digits-ddim-25.onnx"
 
@@ -35,8 +35,8 @@ def verify(
     if manifest.engine is not None:
         raise InputError(f"{file}: is an engine, and verify runs graphs; give the .onnx file it was built from")
     with needs_extra("export", "verify"):
-        from samplegraph.export.rebuild import rebuild
-        from samplegraph.export.verify import verify as compare
+        from samplegraph.export.verification.rebuild import rebuild
+        from samplegraph.export.verification.verify import verify as compare
         from samplegraph.models.load import BUILT_IN, load_model
 
     source = model or manifest.model.name

@@ -18,7 +18,7 @@ from both import inputs, refused
 from networks import TinyUNet, seeded
 
 from samplegraph.export import Captures, compile
-from samplegraph.export.coefficients import further_table
+from samplegraph.export.sampling.coefficients import further_table
 from samplegraph.models import Sampler
 from samplegraph.models.tokens import tokens
 from samplegraph.runtime import Engine, InputError

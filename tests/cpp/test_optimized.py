@@ -11,7 +11,7 @@ from binding import NativeEngine, SamplegraphError
 from optimized_manifest import with_optimized
 
 from samplegraph.export import compile
-from samplegraph.export.offline import TARGETS, optimize
+from samplegraph.export.offline.optimise import TARGETS, optimize
 from samplegraph.models import Sampler
 from samplegraph.models.digits import digits
 from samplegraph.runtime import Engine, InputError

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 from networks import TinyUNet, seeded
 
-from samplegraph.export import Captures, ExportError, budget, capture, compile
+from samplegraph.export import Captures, ExportError, budget, compile
 from samplegraph.export.budget import Budget, BudgetWarning, check, chunk
 from samplegraph.export.cli import main
+from samplegraph.export.denoiser import capture
 from samplegraph.models import Sampler
 from samplegraph.schedulers import create
 

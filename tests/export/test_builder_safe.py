@@ -12,9 +12,9 @@ from text_models import model
 from torch import nn
 
 from samplegraph.export import Captures, ExportError, compile
-from samplegraph.export.builder_rules import UNKNOWN
-from samplegraph.export.builder_safe import check_builder_safe, problems, problems_of
 from samplegraph.export.cli import main
+from samplegraph.export.engine.builder_rules import UNKNOWN
+from samplegraph.export.engine.builder_safe import check_builder_safe, problems, problems_of
 from samplegraph.models import Sampler
 from samplegraph.schedulers import create, names
 

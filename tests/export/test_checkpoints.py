@@ -19,10 +19,10 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from samplegraph.export import Captures, ExportError, compile
-from samplegraph.export.checkpoints import read_header
-from samplegraph.export.examples import example_inputs, run_eager
-from samplegraph.export.placement import Placement
-from samplegraph.export.probe import run_graph
+from samplegraph.export.storage.checkpoints import read_header
+from samplegraph.export.storage.placement import Placement
+from samplegraph.export.verification.examples import example_inputs, run_eager
+from samplegraph.export.verification.probe import run_graph
 from samplegraph.models import Sampler
 from samplegraph.runtime import Engine, InputError
 from samplegraph.runtime.manifest import METADATA_KEY

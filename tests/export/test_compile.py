@@ -14,8 +14,8 @@ from networks import TinyUNet, seeded
 from torch import nn
 
 from samplegraph.export import Captures, ExportError, Program, VerificationError, compile
-from samplegraph.export.examples import example_inputs, run_eager
-from samplegraph.export.probe import run_graph
+from samplegraph.export.verification.examples import example_inputs, run_eager
+from samplegraph.export.verification.probe import run_graph
 from samplegraph.models import Sampler
 from samplegraph.runtime import Engine, read_manifest
 from samplegraph.schedulers import create, names

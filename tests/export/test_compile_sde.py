@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from samplegraph.export import compile
-from samplegraph.export.capture import Captures
+from samplegraph.export.denoiser.capture import Captures
 from samplegraph.models import Sampler
 from samplegraph.models.demo import demo_model
 from samplegraph.runtime import Engine, InputError

@@ -9,7 +9,7 @@ import pytest
 from networks import TinyDiT, seeded
 
 from samplegraph.export import Captures, compile
-from samplegraph.export.examples import example_inputs, run_eager
+from samplegraph.export.verification.examples import example_inputs, run_eager
 from samplegraph.models import Sampler
 from samplegraph.runtime import Engine
 from samplegraph.schedulers import create

@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from samplegraph.export import Captures, Program, compile
-from samplegraph.export.rebuild import rebuild
+from samplegraph.export.verification.rebuild import rebuild
 from samplegraph.models import Sampler
 from samplegraph.models.interval import Interval
 from samplegraph.runtime import Engine, Manifest

@@ -13,7 +13,7 @@ from torch import nn
 
 from samplegraph.export import Captures, compile
 from samplegraph.export.errors import ExportError
-from samplegraph.export.examples import example_inputs, run_eager_steps
+from samplegraph.export.verification.examples import example_inputs, run_eager_steps
 from samplegraph.models import Sampler
 from samplegraph.runtime import CancelledError, Engine, InputError
 from samplegraph.schedulers import create, names

@@ -11,9 +11,9 @@ import torch
 from torch import nn
 
 from samplegraph.export import Captures, compile, compiler
-from samplegraph.export.lower import lower_sampler
+from samplegraph.export.sampling.lower import lower_sampler
 from samplegraph.export.signature import signature
-from samplegraph.export.weights import tensor_of
+from samplegraph.export.storage.weights import tensor_of
 from samplegraph.models import Sampler
 from samplegraph.schedulers import create, names
 

@@ -9,13 +9,13 @@ import onnxruntime as ort
 import pytest
 from text_models import model
 
-from samplegraph.export.bindings import analyse
 from samplegraph.export.errors import ExportError
-from samplegraph.export.keep import kept_nodes
-from samplegraph.export.narrow import narrow
-from samplegraph.export.narrow_weights import NarrowWeights
-from samplegraph.export.passes import tidy_denoiser
-from samplegraph.export.rounded import rounded
+from samplegraph.export.partial.bindings import analyse
+from samplegraph.export.passes.pipeline import tidy_denoiser
+from samplegraph.export.precision.keep import kept_nodes
+from samplegraph.export.precision.narrow import narrow
+from samplegraph.export.precision.narrow_weights import NarrowWeights
+from samplegraph.export.precision.rounded import rounded
 
 INPUTS = "(float[2,4] sample, float[2] timestep, float[2,3] c) => (float[2,4] output)"
 HALF, BRAIN, FLOAT = ir.DataType.FLOAT16, ir.DataType.BFLOAT16, ir.DataType.FLOAT

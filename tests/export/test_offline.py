@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from samplegraph.export import Captures, ExportError, Program, VerificationError, compile
 from samplegraph.export.cli import main
-from samplegraph.export.offline import TARGETS, optimize
+from samplegraph.export.offline.optimise import TARGETS, optimize
 from samplegraph.models import ModelSpec, Sampler
 from samplegraph.runtime import Engine, InputError, optimized, read_manifest
 from samplegraph.schedulers import create, names

@@ -15,8 +15,8 @@ from torch import nn
 
 from samplegraph.export import Captures, ExportError, compile
 from samplegraph.export.cli import main
-from samplegraph.export.rebuild import rebuild
-from samplegraph.export.verify import verify
+from samplegraph.export.verification.rebuild import rebuild
+from samplegraph.export.verification.verify import verify
 from samplegraph.models import Sampler
 from samplegraph.runtime import Engine, InputError, read_manifest
 from samplegraph.schedulers import create

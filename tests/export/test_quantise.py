@@ -15,9 +15,9 @@ from text_models import model
 from torch import Tensor, nn
 
 from samplegraph.export import Captures, ExportError, Program, compile
-from samplegraph.export.bindings import analyse
 from samplegraph.export.builder import initializer
-from samplegraph.export.quantise import QuantisedWeights, quantise, quantised
+from samplegraph.export.partial.bindings import analyse
+from samplegraph.export.precision.quantise import QuantisedWeights, quantise, quantised
 from samplegraph.models import ModelSpec, Sampler
 from samplegraph.runtime import Engine
 from samplegraph.runtime.precision import prepare_weights

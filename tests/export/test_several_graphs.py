@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from samplegraph.export import capture
 from samplegraph.export.cli import main
 from samplegraph.export.cli.jobs import Job, jobs
+from samplegraph.export.denoiser import capture
 from samplegraph.runtime import Engine, InputError, read_manifest
 
 DIT = ("--model", "cli_models:tinydit", "--weights", "external")

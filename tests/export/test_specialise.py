@@ -10,11 +10,11 @@ import onnxruntime as ort
 import pytest
 from text_models import model
 
-from samplegraph.export import fold
 from samplegraph.export.builder import CALL, DOMAIN, Builder
 from samplegraph.export.link import Target, link
-from samplegraph.export.passes import tidy_denoiser, tidy_linked
-from samplegraph.export.specialise import Specialised
+from samplegraph.export.partial import fold
+from samplegraph.export.partial.specialise import Specialised
+from samplegraph.export.passes.pipeline import tidy_denoiser, tidy_linked
 
 TIMES = (900.0, 500.0, 100.0)
 INPUTS = "(float[2,4] sample, float[2] timestep, float[2,3] c) => (float[2,4] output)"

@@ -12,9 +12,9 @@ import torch
 from torch import nn
 
 from samplegraph.export import Captures, compile, compiler
-from samplegraph.export.examples import example_inputs, run_eager
-from samplegraph.export.rebuild import rebuild
-from samplegraph.export.verify import verify
+from samplegraph.export.verification.examples import example_inputs, run_eager
+from samplegraph.export.verification.rebuild import rebuild
+from samplegraph.export.verification.verify import verify
 from samplegraph.models import Sampler
 from samplegraph.runtime import Engine, InputError, read_manifest
 from samplegraph.schedulers import OptionError, create, names, scheduler_class

@@ -7,7 +7,7 @@ import onnx_ir as ir
 import pytest
 from text_models import model
 
-from samplegraph.export.static_reshape import StaticReshapePass
+from samplegraph.export.passes.static_reshape import StaticReshapePass
 
 SIGNATURE = '(float["rows",4,6] x) => (float["rows",{out}] y)'
 

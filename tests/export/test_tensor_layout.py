@@ -11,9 +11,9 @@ import onnxruntime as ort
 import pytest
 from text_models import model
 
-from samplegraph.export.picks import PicksPass
-from samplegraph.export.split_linear import SplitLinearPass
-from samplegraph.export.tensor_layout import LayoutPass
+from samplegraph.export.passes.picks import PicksPass
+from samplegraph.export.passes.split_linear import SplitLinearPass
+from samplegraph.export.passes.tensor_layout import LayoutPass
 
 LIFT = ir.passes.common.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)
 UNUSED = ir.passes.common.RemoveUnusedNodesPass()

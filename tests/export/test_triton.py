@@ -19,11 +19,12 @@ from conftest import toy_graph, toy_manifest
 from google.protobuf import text_format
 from torch import nn
 
-from samplegraph.export import Captures, compile, triton
+from samplegraph.export import Captures, compile
 from samplegraph.export.cli import main
 from samplegraph.export.errors import ExportError
-from samplegraph.export.triton import lay_out
-from samplegraph.export.triton_graph import batch_first
+from samplegraph.export.triton import model as triton
+from samplegraph.export.triton.graph import batch_first
+from samplegraph.export.triton.model import lay_out
 from samplegraph.models import Sampler
 from samplegraph.runtime import Engine, read_manifest
 from samplegraph.runtime.manifest import Tensor

@@ -13,8 +13,8 @@ from text_models import model
 
 from samplegraph.export.builder import CALL, DOMAIN, Builder
 from samplegraph.export.link import Target, link
-from samplegraph.export.passes import tidy_denoiser, tidy_linked
-from samplegraph.export.specialise import Specialised
+from samplegraph.export.partial.specialise import Specialised
+from samplegraph.export.passes.pipeline import tidy_denoiser, tidy_linked
 
 TIMES = (900.0, 100.0)
 WIDTH = 4

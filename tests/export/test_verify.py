@@ -13,8 +13,8 @@ from torch import nn
 from samplegraph.export import Captures, VerificationError, compile
 from samplegraph.export.cli import main
 from samplegraph.export.cli.steps import ranges
-from samplegraph.export.comparison import Verification, cosines_of, errors_of
-from samplegraph.export.verify import verify
+from samplegraph.export.verification.comparison import Verification, cosines_of, errors_of
+from samplegraph.export.verification.verify import verify
 from samplegraph.models import Sampler
 from samplegraph.schedulers import create
 

@@ -1,0 +1,1 @@
+"""The denoiser, captured once and optimised before anything is unrolled."""

@@ -1,0 +1,99 @@
+"""Captures a denoiser as ONNX IR, once for all samplers over it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import onnx_ir as ir
+import torch
+from torch import nn
+
+from samplegraph.export.denoiser.plain_call import call_plainly, check_shape
+from samplegraph.export.denoiser.symbolic_axis import with_axis
+from samplegraph.export.denoiser.torch_export import NotTracedError, export_module
+from samplegraph.export.errors import ExportError
+from samplegraph.export.passes.pipeline import tidy_denoiser
+from samplegraph.export.passes.shared_constants import share_constants
+from samplegraph.export.signature import BATCH_AXIS, Signature
+from samplegraph.export.storage.raw import Digests
+from samplegraph.models import Denoiser
+from samplegraph.models.denoiser import first_tensor
+
+#: The symbolic axis of a denoiser call.
+ROWS = "rows"
+
+
+class Captures:
+    """Denoisers captured so far, so that several samplers over one network capture and hash it once.
+
+    Captures of one network, as with and without guidance, share the tensors of their weights.
+    A network whose weights change between captures needs a new ``Captures``.
+    """
+
+    def __init__(self) -> None:
+        self._models: dict[tuple[object, ...], ir.Model] = {}
+        self._networks: list[nn.Module] = []
+        self.digests = Digests()
+
+    def get(self, denoiser: Denoiser, sig: Signature, rows: int | None = None) -> ir.Model:
+        """The captured and tidied network of ``denoiser`` for these shapes (see ``capture_denoiser``).
+
+        Args:
+            rows: rows of a call in the examples, where they are not ``sig.rows``.
+        """
+        count = rows or sig.rows
+        conditions = tuple((n, sig.conditions[n].dtype, sig.conditions[n].shape) for n in sig.model_conditions())
+        axis = count if sig.batch else ROWS if count == sig.rows else BATCH_AXIS
+        key = (id(denoiser.network), axis, sig.sample_shape, conditions, denoiser.dtype, denoiser.spec.timestep_dtype)
+        if key not in self._models and axis == BATCH_AXIS:
+            self._models[key] = with_axis(self.get(denoiser, sig), ROWS, BATCH_AXIS)
+        if key not in self._models:
+            model = capture_denoiser(denoiser, sig, count)
+            tidy_denoiser(model)
+            share_constants(model, [m for k, m in self._models.items() if k[0] == key[0]])
+            self._models[key] = model
+            self._networks.append(denoiser.network)  # keeps the id taken
+        return self._models[key]
+
+
+def capture_denoiser(denoiser: Denoiser, sig: Signature, count: int) -> ir.Model:
+    """The network as a graph ``(sample, timestep, *conditions) -> output``, optimised.
+
+    Args:
+        count: rows of a call in the examples, a multiple of the example batch.
+
+    Raises:
+        ExportError: the network cannot be captured, its output is not shaped like its input, or it draws random
+            numbers.
+    """
+    names = sig.model_conditions()
+    sample = torch.zeros((count, *sig.sample_shape), dtype=denoiser.sample_dtype or denoiser.dtype)
+    timestep = torch.ones(count, dtype=getattr(torch, denoiser.spec.timestep_dtype))
+    rows = [torch.cat([sig.conditions[name]] * (count // sig.example_batch)) for name in names]
+    network = _Network(denoiser.network, names)
+    axis = {0: torch.export.Dim(ROWS)}
+    dynamic = None if sig.batch else (axis, axis, *([tuple(axis for _ in rows)] if rows else []))
+    examples, inputs = (sample, timestep, *rows), ["sample", "timestep", *names]
+    try:
+        model = export_module(network, examples, inputs, ["output"], dynamic)
+    except NotTracedError:
+        call_plainly(network, examples)  # what is wrong with the model is said better by a plain call
+        model = export_module(network, examples, inputs, ["output"], dynamic)  # a first call may have filled a cache
+    check_shape(model.graph.outputs[0], sample.shape, denoiser.output_shape(sample.shape))
+    if not sig.batch and any(v.shape is not None and isinstance(v.shape[0], int) for v in model.graph.inputs):
+        raise ExportError(
+            "the model makes a plain number of its batch, as len(x) and int(x.shape[0]) do; use x.shape[0] and no "
+            "numbers, or give batch=B instead of 'dynamic'"
+        )
+    return model
+
+
+class _Network(nn.Module):
+    """The network with positional conditions and a bare tensor as output."""
+
+    def __init__(self, network: nn.Module, names: Sequence[str]) -> None:
+        super().__init__()
+        self.network, self.names = network, list(names)
+
+    def forward(self, sample: torch.Tensor, timestep: torch.Tensor, *conditions: torch.Tensor) -> torch.Tensor:
+        return first_tensor(self.network(sample, timestep, **dict(zip(self.names, conditions, strict=True))))

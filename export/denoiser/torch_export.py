@@ -1,0 +1,78 @@
+"""torch's ONNX exporter, quiet, with its optimiser."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import onnx_ir as ir
+import torch
+from onnxscript import optimizer
+from torch import nn
+
+from samplegraph.export.builder import OPSET
+from samplegraph.export.denoiser.plain_call import reason_of
+from samplegraph.export.errors import ExportError
+
+RANDOM_OPS = frozenset(
+    {"RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Multinomial", "Bernoulli"}
+)
+
+
+class NotTracedError(ExportError):
+    """torch cannot trace a module."""
+
+
+def export_module(
+    module: nn.Module, args: tuple[torch.Tensor, ...], inputs: Sequence[str], outputs: Sequence[str], dynamic: Any
+) -> ir.Model:
+    """torch's exporter, quiet, with its optimiser."""
+    was_training = [m for m in module.modules() if m.training]
+    module.eval()
+    try:
+        with _quiet(), torch.no_grad():
+            program = torch.onnx.export(
+                module,
+                args,
+                dynamo=True,
+                input_names=list(inputs),
+                output_names=list(outputs),
+                opset_version=OPSET,
+                dynamic_shapes=dynamic,
+                optimize=False,
+                verbose=False,
+            )
+            assert program is not None
+            optimizer.optimize_ir(program.model, num_iterations=1)  # a second round finds nothing more
+    except Exception as error:
+        raise NotTracedError(reason_of("torch.onnx.export cannot capture the model", error)) from error
+    finally:
+        for m in was_training:
+            m.training = True
+    model = program.model
+    for node in model.graph.all_nodes():
+        if node.op_type in RANDOM_OPS:
+            raise ExportError(
+                f"the model draws random numbers (op {node.op_type}); pass randomness in as a condition, or call "
+                "model.eval() and remove it"
+            )
+    return model
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Silences the exporter's progress and its warnings about packages that nothing here needs."""
+    loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir", "torch.export")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)

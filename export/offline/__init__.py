@@ -1,0 +1,1 @@
+"""ONNX Runtime's optimisations, made before the graph is loaded."""

@@ -1,0 +1,1 @@
+"""Partial evaluation: what of the denoiser is computed now, once, or at every site."""

@@ -1,0 +1,1 @@
+"""A graph against the eager sampler, step by step."""
