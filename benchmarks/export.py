@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.models import Case
-from samplegraph.export.builder import OPSET
+from samplegraph.export.graph.builder import OPSET
 from samplegraph.export.signature import signature
 from samplegraph.models import Sampler
 from samplegraph.models.denoiser import first_tensor

@@ -9,8 +9,8 @@ from typing import Any
 import numpy.typing as npt
 import onnx_ir as ir
 
-from samplegraph.export.builder import CALL, DOMAIN
-from samplegraph.export.partial.clone import clone_node
+from samplegraph.export.graph.builder import CALL, DOMAIN
+from samplegraph.export.graph.clone import clone_node
 from samplegraph.export.partial.cost import Work, work
 from samplegraph.export.partial.specialise import Shared, Specialised, specialise
 from samplegraph.export.partial.twins import branch_of, place

@@ -12,6 +12,7 @@ import tarfile
 import tomllib
 import zipfile
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -103,6 +104,20 @@ def test_import_arrows_point_one_way(room: str) -> None:
             if not allowed:
                 wrong.append(f"{file}: {module}")
     assert wrong == []
+
+
+@pytest.mark.parametrize("room", ["export"])
+def test_a_room_s_folders_stand_above_what_they_import(room: str) -> None:
+    """No two stages need each other; ``TopologicalSorter`` raises ``CycleError`` where they do."""
+    stages: dict[str, set[str]] = {}
+    for file in sources(room):
+        inside = file.relative_to(ROOT / room).parts
+        stage = inside[0].removesuffix(".py")
+        if stage == "__init__":  # hands the names of others on
+            continue
+        needed = (m.split(".") for m in imported(file) if m.startswith(f"samplegraph.{room}."))
+        stages.setdefault(stage, set()).update({parts[2] for parts in needed} - {stage})
+    assert list(TopologicalSorter(stages).static_order())
 
 
 #: What verification needs to run a set of graphs, and offline optimisation to load one, as the runtimes do.

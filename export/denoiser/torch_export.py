@@ -13,9 +13,9 @@ import torch
 from onnxscript import optimizer
 from torch import nn
 
-from samplegraph.export.builder import OPSET
 from samplegraph.export.denoiser.plain_call import reason_of
 from samplegraph.export.errors import ExportError
+from samplegraph.export.graph.builder import OPSET
 
 RANDOM_OPS = frozenset(
     {"RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Multinomial", "Bernoulli"}

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import onnx_ir as ir
 
-from samplegraph.export.partial.bindings import CLASSES, Bindings, class_of
+from samplegraph.export.graph.bindings import CLASSES, Bindings, class_of
 
 
 @dataclass(frozen=True)

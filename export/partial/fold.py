@@ -12,8 +12,8 @@ import numpy.typing as npt
 import onnx_ir as ir
 
 from samplegraph.export.errors import ExportError
-from samplegraph.export.partial.bindings import Binding, Bindings, uses
-from samplegraph.export.partial.clone import ValueMap, clone_node
+from samplegraph.export.graph.bindings import Binding, Bindings, uses
+from samplegraph.export.graph.clone import ValueMap, clone_node
 from samplegraph.export.precision.quantise import is_dequantised
 
 Array = npt.NDArray[Any]

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-import numpy as np
 import onnx_ir as ir
+
+from samplegraph.export.graph.rewrite import constant_of
 
 _UNARY = frozenset(
     "Abs Cast Ceil Clip Cos Elu Erf Exp Floor Gelu HardSigmoid HardSwish Identity LeakyRelu Log Mish Neg Not "
@@ -41,11 +42,6 @@ def has_rows(value: ir.Value, rows: int | ir.SymbolicDim) -> bool:
 def broadcasts(node: ir.Node) -> bool:
     """Whether ``node`` is elementwise with broadcasting over all its inputs."""
     return node.domain == "" and node.op_type in _BROADCAST
-
-
-def constant_of(value: ir.Value | None) -> np.ndarray | None:
-    """The numbers of a constant, or None."""
-    return value.const_value.numpy() if value is not None and value.const_value is not None else None
 
 
 def _first_only(node: ir.Node, stacked: Sequence[bool]) -> bool:

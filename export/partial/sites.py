@@ -12,9 +12,9 @@ import numpy as np
 import numpy.typing as npt
 import onnx_ir as ir
 
-from samplegraph.export.builder import Builder
-from samplegraph.export.partial import rowwise
-from samplegraph.export.partial.clone import ValueMap, clone_node
+from samplegraph.export.graph.builder import Builder
+from samplegraph.export.graph.clone import ValueMap, clone_node
+from samplegraph.export.graph.rewrite import constant_of
 
 Array = npt.NDArray[Any]
 
@@ -71,7 +71,7 @@ class Sites:
             if is_stacked and value is not None:
                 values[value] = self._stack(value)
         if node.op_type == "Reshape" and isinstance(self.rows, int):
-            target = np.array(rowwise.constant_of(node.inputs[1]))
+            target = np.array(constant_of(node.inputs[1]))
             if target[0] == self.rows:
                 target[0] *= len(self)
                 assert node.inputs[1] is not None

@@ -16,10 +16,10 @@ from typing import Any
 import numpy.typing as npt
 import onnx_ir as ir
 
-from samplegraph.export.builder import Builder, Constants
+from samplegraph.export.graph.bindings import Bindings, analyse, class_of, uses
+from samplegraph.export.graph.builder import Builder, Constants
+from samplegraph.export.graph.clone import ValueMap
 from samplegraph.export.partial import fold, rowwise
-from samplegraph.export.partial.bindings import Bindings, analyse, class_of, uses
-from samplegraph.export.partial.clone import ValueMap
 from samplegraph.export.partial.sites import Sites
 from samplegraph.export.partial.twins import Twins, find
 from samplegraph.export.storage.weights import SMALL

@@ -14,10 +14,11 @@ from dataclasses import dataclass
 import numpy as np
 import onnx_ir as ir
 
-from samplegraph.export.builder import Builder
+from samplegraph.export.graph.bindings import uses
+from samplegraph.export.graph.builder import Builder
+from samplegraph.export.graph.clone import ValueMap, clone_node
+from samplegraph.export.graph.rewrite import constant_of
 from samplegraph.export.partial import rowwise
-from samplegraph.export.partial.bindings import uses
-from samplegraph.export.partial.clone import ValueMap, clone_node
 from samplegraph.export.partial.cost import node_cost
 from samplegraph.export.partial.fold import Folded
 
@@ -88,7 +89,7 @@ class _Finder:
             return False
         self.one_row.update({v: bool(is_narrow) for v, is_narrow in narrow.items()})
         if node.op_type == "Reshape" and node.inputs[1] is not None:
-            target = np.array(rowwise.constant_of(node.inputs[1]))
+            target = np.array(constant_of(node.inputs[1]))
             if target[0] > 0:
                 target[0] = 0  # as many rows as come in
                 self.targets[node.inputs[1]] = self.b.constant(target)

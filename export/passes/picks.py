@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir as ir
 
-from samplegraph.export.partial.rowwise import constant_of
-from samplegraph.export.passes.rewrite import constant, insert, integer, permutation, replace
+from samplegraph.export.graph.rewrite import constant, constant_of, insert, integer, permutation, replace
 
 
 class PicksPass(ir.passes.InPlacePass):

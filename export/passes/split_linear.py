@@ -7,10 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import onnx_ir as ir
 
-from samplegraph.export.partial.bindings import Binding, analyse
-from samplegraph.export.partial.rowwise import constant_of
+from samplegraph.export.graph.bindings import Binding, analyse
+from samplegraph.export.graph.rewrite import constant, constant_of, insert, integer, producer
 from samplegraph.export.passes.picks import squeezes
-from samplegraph.export.passes.rewrite import constant, insert, integer, producer
 
 
 class SplitLinearPass(ir.passes.InPlacePass):

@@ -6,8 +6,7 @@ import math
 
 import onnx_ir as ir
 
-from samplegraph.export.partial.rowwise import constant_of
-from samplegraph.export.passes.rewrite import integer, permutation, producer, replace
+from samplegraph.export.graph.rewrite import constant_of, integer, permutation, producer, replace
 
 
 class LayoutPass(ir.passes.InPlacePass):

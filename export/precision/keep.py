@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 import onnx_ir as ir
 
 from samplegraph.export.errors import ExportError
-from samplegraph.export.partial.bindings import Bindings, class_of
+from samplegraph.export.graph.bindings import Bindings, class_of
 from samplegraph.export.passes.scopes import SCOPE, without_root
 from samplegraph.schedulers.errors import suggest
 

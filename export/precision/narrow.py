@@ -9,8 +9,8 @@ import onnx
 import onnx_ir as ir
 
 from samplegraph.export.errors import ExportError
-from samplegraph.export.partial.bindings import subgraphs
-from samplegraph.export.passes.rewrite import attributes
+from samplegraph.export.graph.bindings import subgraphs
+from samplegraph.export.graph.rewrite import attributes
 from samplegraph.export.precision.narrow_weights import OPSETS, NarrowWeights
 
 WIDE = ir.DataType.FLOAT

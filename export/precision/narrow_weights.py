@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import onnx_ir as ir
 
-from samplegraph.export.builder import OPSET
 from samplegraph.export.errors import ExportError
+from samplegraph.export.graph.builder import OPSET
 from samplegraph.export.passes.scopes import without_root
 
 #: Operator set by element type: Conv and others take bfloat16 from 22 on.

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import onnx_ir as ir
 import torch
 
-from samplegraph.export.builder import OPSET
 from samplegraph.export.errors import ExportError
-from samplegraph.export.partial.bindings import analyse
+from samplegraph.export.graph.bindings import analyse
+from samplegraph.export.graph.builder import OPSET
 from samplegraph.export.precision.keep import kept_nodes, named_nodes
 from samplegraph.export.precision.narrow import narrow
 from samplegraph.export.precision.narrow_weights import OPSETS, NarrowWeights

@@ -9,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 import onnx_ir as ir
 
-from samplegraph.export.builder import initializer
 from samplegraph.export.errors import ExportError
-from samplegraph.export.partial.bindings import Bindings, class_of
-from samplegraph.export.passes.rewrite import attributes, integer, permutation
+from samplegraph.export.graph.bindings import Bindings, class_of
+from samplegraph.export.graph.builder import initializer
+from samplegraph.export.graph.rewrite import attributes, integer, permutation
 
 #: Weights of fewer numbers than this stay as they are.
 LEAST_SIZE = 4096

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 import numpy as np
 import onnx_ir as ir
 
-from samplegraph.export.builder import CALL, DOMAIN, OPSET, Builder, graph_input
+from samplegraph.export.graph.builder import CALL, DOMAIN, OPSET, Builder, graph_input
 from samplegraph.export.sampling.rescale import rescaled
 from samplegraph.export.sampling.segment import Segment, whole
 from samplegraph.export.signature import Signature

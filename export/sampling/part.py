@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 import onnx_ir as ir
 
+from samplegraph.export.graph.bindings import CLASSES
 from samplegraph.export.link import Group
-from samplegraph.export.partial.bindings import CLASSES
 from samplegraph.export.partial.cost import Cost, Work, costs
 from samplegraph.export.partial.specialise import FATES
 from samplegraph.export.sampling.segment import Segment

@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 import onnx_ir as ir
 
-from samplegraph.export.builder import OPSET, Builder, graph_input
-from samplegraph.export.partial.bindings import analyse, class_of
-from samplegraph.export.partial.clone import ValueMap, clone_node
+from samplegraph.export.graph.bindings import analyse, class_of
+from samplegraph.export.graph.builder import OPSET, Builder, graph_input
+from samplegraph.export.graph.clone import ValueMap, clone_node
 from samplegraph.export.partial.cost import Cost, Work, costs
 from samplegraph.export.partial.specialise import FATES
 from samplegraph.export.passes.pipeline import tidy_linked

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir as ir
 
-from samplegraph.export.builder import Builder
+from samplegraph.export.graph.builder import Builder
 
 
 def rescaled(b: Builder, output: ir.Value, cond: ir.Value, phi: float, rank: int) -> ir.Value:

@@ -10,9 +10,9 @@ import onnx_ir as ir
 import torch
 from torch import nn
 
-from samplegraph.export.builder import CALL, DOMAIN, VISITED
 from samplegraph.export.denoiser.torch_export import export_module
 from samplegraph.export.errors import ExportError
+from samplegraph.export.graph.builder import CALL, DOMAIN, VISITED
 from samplegraph.export.sampling.segment import Segment, whole
 from samplegraph.export.signature import Signature
 from samplegraph.models import Denoiser, Sampler

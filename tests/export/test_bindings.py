@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from text_models import model
 
-from samplegraph.export.partial.bindings import Binding, Bindings, analyse
+from samplegraph.export.graph.bindings import Binding, Bindings, analyse
 from samplegraph.export.partial.cost import costs, work
 
 INPUTS = "(float[2,4] sample, float[2] timestep, float[2,3] c) => (float[2,4] output)"

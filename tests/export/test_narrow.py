@@ -10,7 +10,7 @@ import pytest
 from text_models import model
 
 from samplegraph.export.errors import ExportError
-from samplegraph.export.partial.bindings import analyse
+from samplegraph.export.graph.bindings import analyse
 from samplegraph.export.passes.pipeline import tidy_denoiser
 from samplegraph.export.precision.keep import kept_nodes
 from samplegraph.export.precision.narrow import narrow

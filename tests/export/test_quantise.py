@@ -15,8 +15,8 @@ from text_models import model
 from torch import Tensor, nn
 
 from samplegraph.export import Captures, ExportError, Program, compile
-from samplegraph.export.builder import initializer
-from samplegraph.export.partial.bindings import analyse
+from samplegraph.export.graph.bindings import analyse
+from samplegraph.export.graph.builder import initializer
 from samplegraph.export.precision.quantise import QuantisedWeights, quantise, quantised
 from samplegraph.models import ModelSpec, Sampler
 from samplegraph.runtime import Engine

@@ -10,7 +10,7 @@ import onnxruntime as ort
 import pytest
 from text_models import model
 
-from samplegraph.export.builder import CALL, DOMAIN, Builder
+from samplegraph.export.graph.builder import CALL, DOMAIN, Builder
 from samplegraph.export.link import Target, link
 from samplegraph.export.partial import fold
 from samplegraph.export.partial.specialise import Specialised

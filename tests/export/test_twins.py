@@ -11,7 +11,7 @@ import onnxruntime as ort
 import pytest
 from text_models import model
 
-from samplegraph.export.builder import CALL, DOMAIN, Builder
+from samplegraph.export.graph.builder import CALL, DOMAIN, Builder
 from samplegraph.export.link import Target, link
 from samplegraph.export.partial.specialise import Specialised
 from samplegraph.export.passes.pipeline import tidy_denoiser, tidy_linked

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from samplegraph.export import Captures, ExportError, compile
-from samplegraph.export.partial.bindings import uses
+from samplegraph.export.graph.bindings import uses
 from samplegraph.export.verification.examples import example_inputs, run_eager
 from samplegraph.export.verification.probe import run_graph
 from samplegraph.models import Condition, ModelSpec, Sampler

@@ -5,16 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 import onnx_ir as ir
 
-from samplegraph.export.builder import initializer
+from samplegraph.export.graph.builder import initializer
 
 
 def producer(value: ir.Value | None, op_type: str) -> ir.Node | None:
     """The node that makes ``value`` if it is an ``op_type``."""
     node = value.producer() if value is not None else None
     return node if node is not None and node.op_type == op_type and not node.domain else None
+
+
+def constant_of(value: ir.Value | None) -> np.ndarray | None:
+    """The numbers of a constant, or None."""
+    return value.const_value.numpy() if value is not None and value.const_value is not None else None
 
 
 def permutation(transpose: ir.Node) -> list[int]:
