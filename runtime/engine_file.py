@@ -73,8 +73,15 @@ def check_engine(
 def _check_library(file: Path, made: EngineInfo, builder: str | None, version: str | None) -> None:
     if builder is not None and builder != made.builder:
         raise InputError(f"{file}: is an engine of {made.builder} and {builder} cannot load it; use {made.builder}")
-    if version is not None and version != made.builder_version:
+    if version is not None and not _loads(made, version):
         raise InputError(
             f"{file}: was built by {made.builder} {made.builder_version} and {version} is installed; "
             "install that version, or build it again"
         )
+
+
+def _loads(made: EngineInfo, version: str) -> bool:
+    if not made.version_compatible:
+        return version == made.builder_version
+    built, here = (tuple(int(n) for n in v.split(".") if n.isdecimal()) for v in (made.builder_version, version))
+    return built[:1] == here[:1] and built <= here

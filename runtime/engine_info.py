@@ -15,7 +15,9 @@ class EngineInfo:
         graph_sha256: of the ``.onnx`` file it was built from; external weights are told by
         weights_sha256: the digest that the graph's ``weights`` has.
         builder: ``tensorrt-rtx`` or ``tensorrt``, and
-        builder_version: the version that built it and that alone can load it.
+        builder_version: the version that built it and that alone can load it, unless it is
+        version_compatible: later ones of that major version load it too; it carries host code of its own.
+        refittable: whether its weights can be changed.
         target: the compute capability it runs on, as ``sm89``.
         batch: smallest, best and largest number of rows of a call; empty where the graph's batch is static.
     """
@@ -28,3 +30,5 @@ class EngineInfo:
     builder_version: str
     target: str
     batch: tuple[int, ...] = ()
+    version_compatible: bool = False
+    refittable: bool = False

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import threading
 from pathlib import Path
-from time import perf_counter
 from typing import Annotated
 
 import typer
 
-from samplegraph.export.cli.console import interruptible, phase_bars, stdout
-from samplegraph.export.cli.output import check_output
+from samplegraph.export.cli.console import phase_bars
+from samplegraph.export.cli.engines import build_plans, targets_of
 from samplegraph.export.engine.batch_profile import BatchProfile
 from samplegraph.export.engine.builders import builder_kind
-from samplegraph.export.engine.files import EnginePlan, build_engine, plan_engines
+from samplegraph.export.engine.files import plan_engines
 from samplegraph.export.engine.settings import BuildSettings
 from samplegraph.export.engine.trtexec import command_line
-from samplegraph.runtime.manifest import Manifest
 
 EXAMPLE = "samplegraph build build/digits-ddim-25.onnx --target sm89,sm120"
-#: Seconds that a cancelled build is waited for.
-_PATIENCE = 5.0
 
 
 def build(
@@ -60,12 +55,30 @@ def build(
         ),
     ] = None,
     max_aux_streams: Annotated[
-        int, typer.Option(help="Further CUDA streams that the engine may use; each takes scratch memory.", metavar="N")
+        int,
+        typer.Option(
+            help="Further CUDA streams that the engine may use, each with scratch memory; for --builder tensorrt.",
+            metavar="N",
+        ),
     ] = 0,
     optimization_level: Annotated[
         int | None,
-        typer.Option(help="0 builds fastest, 5 runs fastest. Default: the builder's.", metavar="N", show_default=False),
+        typer.Option(
+            help="0 builds fastest, 5 runs fastest; for --builder tensorrt. Default: the builder's.",
+            metavar="N",
+            show_default=False,
+        ),
     ] = None,
+    version_compatible: Annotated[
+        bool,
+        typer.Option(
+            "--version-compatible", help="Later versions of the library run the engine too; for --builder tensorrt."
+        ),
+    ] = False,
+    refittable: Annotated[
+        bool,
+        typer.Option("--refittable", help="Weights can be changed in the engine; for --builder tensorrt."),
+    ] = False,
     print_trtexec: Annotated[
         bool, typer.Option("--print-trtexec", help="Print the vendor's equivalent command lines and build nothing.")
     ] = False,
@@ -76,31 +89,14 @@ def build(
     """
     kind = builder_kind(builder)
     profile = BatchProfile.parse(batch) if batch is not None else None
-    settings = BuildSettings(profile, timing_cache, workspace, max_aux_streams, optimization_level)
-    targets = kind.choose_targets([each.strip() for each in target.split(",")] if target else [])
-    plans = plan_engines(graph, kind, targets, settings)
+    settings = BuildSettings(
+        profile, timing_cache, workspace, max_aux_streams, optimization_level, version_compatible, refittable
+    )
+    plans = plan_engines(graph, kind, targets_of(kind, target), settings)
     if print_trtexec:
         for plan in plans:
             typer.echo(command_line(plan))
         return
-    for plan in plans:
-        check_output(plan.output, (".engine",))
     kind.load()
-    for plan in plans:
-        start = perf_counter()
-        made = _build(plan)
-        assert made.engine is not None
-        size, by = made.engine.bytes / 1e6, f"{kind.name} {made.engine.builder_version}"
-        text = f"{plan.output}  {size:.1f} MB for {plan.target} by {by}, {perf_counter() - start:.1f} s"
-        stdout().print(text, soft_wrap=True, markup=False)
-
-
-def _build(plan: EnginePlan) -> Manifest:
-    cancelled = threading.Event()
     with phase_bars() as show:
-
-        def listener(phase: str, done: int, total: int) -> bool:
-            show(phase, done, total)
-            return not cancelled.is_set()
-
-        return interruptible(lambda: build_engine(plan, listener), cancelled, _PATIENCE)
+        build_plans(plans, show)

@@ -11,6 +11,7 @@ import typer
 
 from samplegraph.export.cli.arguments import batch_of, example_of, guidance_scale_of, shape_of
 from samplegraph.export.cli.console import interruptible, phase_bars, stdout
+from samplegraph.export.cli.engines import engine_order
 from samplegraph.export.cli.errors import needs_extra
 from samplegraph.export.cli.jobs import by_scheduler, jobs, table
 from samplegraph.export.cli.output import check_output
@@ -139,6 +140,17 @@ def export(
             show_default=False,
         ),
     ] = None,
+    engine: Annotated[
+        bool,
+        typer.Option("--engine", help="Build TensorRT engines too; `samplegraph build` has more options for that."),
+    ] = False,
+    target: Annotated[
+        str,
+        typer.Option(help="Of the engines, such as sm89 or sm86,sm89,sm120.", metavar="SM", show_default=False),
+    ] = "",
+    builder: Annotated[
+        str, typer.Option(help="Of the engines: tensorrt-rtx (needs no GPU), or tensorrt (builds on the GPU at hand).")
+    ] = "tensorrt-rtx",
     verify: Annotated[
         bool, typer.Option("--verify/--no-verify", help="Compare with the eager sampler.")
     ] = True,
@@ -146,7 +158,10 @@ def export(
         bool, typer.Option("--force", help="Make graphs that would take more than ten minutes to load, too.")
     ] = False,
 ) -> None:
-    """Compile model + scheduler + steps into one verified ONNX graph, or a set of them, with its manifest."""
+    """Compile model + scheduler + steps into one verified ONNX graph, or a set of them, with its manifest.
+
+    With --engine TensorRT engines are built from it; one that fails leaves the graph.
+    """
     options = parse_settings(settings or [])
     examples = parse_settings(condition or [], "--condition")
     asked = jobs(scheduler, steps, None if layout == "step" else name)
@@ -158,6 +173,7 @@ def export(
         )
     check_output(output / f"{name or 'graph'}.onnx", (".onnx",))
     _check_target(optimize_for, prepack, precision, layout)
+    engines = engine_order(engine, builder, target)
     with needs_extra("export", "export"):
         from samplegraph.export.compiler import compile
         from samplegraph.export.denoiser.capture import Captures
@@ -230,12 +246,15 @@ def export(
             if optimize_for is not None:
                 optimise = partial(program.optimize, path, optimize_for, prepack=prepack, verified=verify)
                 optimized.append(interruptible(optimise))
-    if len(made) == 1:
-        summary(*made[0])
-    else:
-        stdout().print(table(made))
-    for path in optimized:
-        optimized_line(path)
+        if len(made) == 1:
+            summary(*made[0])
+        else:
+            stdout().print(table(made))
+        for path in optimized:
+            optimized_line(path)
+        if engines is not None:
+            for _, path in made:
+                engines.build(path, progress)
 
 
 def _check_target(optimize_for: str | None, prepack: bool | None, precision: str | None, layout: str) -> None:

@@ -14,8 +14,10 @@ from samplegraph.export.cli.console import stdout
 from samplegraph.export.cli.output import check_output
 from samplegraph.export.cli.plot import SUFFIXES, plot_sigmas
 from samplegraph.runtime import Manifest, read_manifest
+from samplegraph.runtime.engine_file import check_engine
 from samplegraph.runtime.inputs import range_text
 from samplegraph.runtime.manifest import EngineInfo, Tensor
+from samplegraph.runtime.manifest_file import ENGINE_SUFFIXES
 
 EXAMPLE = "samplegraph inspect build/digits-ddim-25.onnx --plot sigmas.svg"
 
@@ -45,7 +47,7 @@ def inspect(
         return
     if plot is not None:
         check_output(plot, SUFFIXES)
-    manifest = read_manifest(file)
+    manifest = check_engine(file) if file.suffix in ENGINE_SUFFIXES else read_manifest(file)
     console = stdout()
     if as_json:
         typer.echo(manifest.to_json(), nl=False)
@@ -215,7 +217,9 @@ def _optimized(manifest: Manifest) -> str:
 def _engine(made: EngineInfo) -> str:
     rows = f"batch {':'.join(map(str, made.batch))} (smallest, best, largest)" if made.batch else "static batch"
     of = f"sha256 {made.sha256}, of the graph with sha256 {made.graph_sha256}"
-    return f"for {made.target}, by {made.builder} {made.builder_version} and for that version alone; {rows}; {of}"
+    version = f"that version{' and later ones' if made.version_compatible else ' alone'}"
+    more = "; refittable" if made.refittable else ""
+    return f"for {made.target}, by {made.builder} {made.builder_version} and for {version}; {rows}{more}; {of}"
 
 
 def _pairs(values: Mapping[str, Any]) -> str:

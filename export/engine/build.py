@@ -49,6 +49,12 @@ def build(
         config.builder_optimization_level = settings.optimization_level
     if settings.workspace_mb is not None:
         config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, settings.workspace_mb << 20)
+    for wanted, flag in (
+        (settings.version_compatible, trt.BuilderFlag.VERSION_COMPATIBLE),
+        (settings.refittable, trt.BuilderFlag.REFIT),
+    ):
+        if wanted:
+            config.set_flag(flag)
     if kind.targets:
         config.num_compute_capabilities = 1
         config.set_compute_capability(getattr(trt.ComputeCapability, target.upper()), 0)

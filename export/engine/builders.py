@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 from importlib import import_module
 from typing import Any
 
 from samplegraph.export.engine.device import compute_capability
+from samplegraph.export.engine.settings import BuildSettings
 from samplegraph.export.errors import ExportError
 from samplegraph.runtime.errors import one_line, suggest
 
@@ -20,16 +21,16 @@ class BuilderKind:
         module: what Python imports.
         oldest: first version whose interface is known.
         targets: what it builds for without a GPU; empty where it builds on the GPU at hand.
-        timing_cache: whether it measures kernels while building.
         program: its command-line tool.
+        lacks: settings that it takes and ignores, or fails at, and why.
     """
 
     name: str
     module: str
     oldest: tuple[int, int]
     targets: tuple[str, ...]
-    timing_cache: bool
     program: str
+    lacks: Mapping[str, str]
 
     def load(self) -> Any:
         """The module.
@@ -50,6 +51,17 @@ class BuilderKind:
             needed = ".".join(map(str, self.oldest))
             raise ExportError(f"builder={self.name} {module.__version__} is too old; update it to {needed} or newer")
         return module
+
+    def check_settings(self, settings: BuildSettings) -> None:
+        """Refuse what this builder would ignore.
+
+        Raises:
+            ExportError: a setting of ``lacks`` is not at its default.
+        """
+        for field in fields(settings):
+            value = getattr(settings, field.name)
+            if field.name in self.lacks and value != field.default:
+                raise ExportError(f"{field.name}={value}: {self.name} {self.lacks[field.name]}; leave it out")
 
     def choose_targets(self, given: Sequence[str]) -> tuple[str, ...]:
         """``given`` if this builder builds for them; the GPU at hand where it builds there.
@@ -81,11 +93,18 @@ class BuilderKind:
 
 
 _RTX_TARGETS = ("sm75", "sm80", "sm86", "sm89", "sm120", "sm121")
+_RTX_LACKS = {
+    "timing_cache": "measures no kernels",
+    "optimization_level": "builds the same engine at every level",
+    "max_aux_streams": "assigns no streams before it runs",
+    "version_compatible": "has no runtime for such engines to carry",
+    "refittable": "builds such engines with a GPU at hand alone",
+}
 BUILDERS = {
     kind.name: kind
     for kind in (
-        BuilderKind("tensorrt-rtx", "tensorrt_rtx", (1, 7), _RTX_TARGETS, False, "tensorrt_rtx"),
-        BuilderKind("tensorrt", "tensorrt", (11, 0), (), True, "trtexec"),
+        BuilderKind("tensorrt-rtx", "tensorrt_rtx", (1, 7), _RTX_TARGETS, "tensorrt_rtx", _RTX_LACKS),
+        BuilderKind("tensorrt", "tensorrt", (11, 0), (), "trtexec", {}),
     )
 }
 

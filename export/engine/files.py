@@ -45,12 +45,11 @@ def plan_engines(
     Raises:
         InputError: a file is missing, or holds no manifest.
         ExportError: not an ``.onnx`` file, a graph that was optimised for ONNX Runtime, weights that are missing, a
-            batch profile for a static graph, a timing cache for a builder without.
+            batch profile for a static graph, a setting that the builder lacks.
     """
     if graph.suffix != ".onnx":
         raise ExportError(f"{graph}: is no graph; give the .onnx file that `samplegraph export` wrote")
-    if settings.timing_cache is not None and not kind.timing_cache:
-        raise ExportError(f"timing_cache={settings.timing_cache}: {kind.name} measures no kernels; leave it out")
+    kind.check_settings(settings)
     first = read_manifest(graph)
     files = [graph] if first.chunk is None else chunk_files(graph, first.chunk)
     found = []
@@ -79,9 +78,21 @@ def build_engine(plan: EnginePlan, listener: Listener = lambda phase, done, tota
         InputError: the graph cannot be read.
         CancelledError: the listener returned False.
     """
-    graph, manifest = file_sha256(plan.graph), plan.manifest
-    made = build(plan.graph, manifest, plan.kind, plan.target, plan.profile, plan.settings, listener)
-    profile = plan.profile
+    made, described = engine_of(plan, listener)
+    with replacing_together([plan.output, sidecar(plan.output)]) as (engine, text):
+        engine.write_bytes(made)
+        text.write_text(described.to_json(), encoding="utf-8")
+    return described
+
+
+def engine_of(plan: EnginePlan, listener: Listener) -> tuple[memoryview, Manifest]:
+    """The engine's bytes and its sidecar's manifest; nothing is written but the timing cache.
+
+    Raises:
+        ExportError, InputError, CancelledError: as ``build_engine``.
+    """
+    graph, manifest, settings, profile = file_sha256(plan.graph), plan.manifest, plan.settings, plan.profile
+    made = build(plan.graph, manifest, plan.kind, plan.target, profile, settings, listener)
     info = EngineInfo(
         sha256=hashlib.sha256(made).hexdigest(),
         bytes=made.nbytes,
@@ -91,12 +102,10 @@ def build_engine(plan: EnginePlan, listener: Listener = lambda phase, done, tota
         builder_version=str(plan.kind.load().__version__),
         target=plan.target,
         batch=(profile.smallest, profile.best, profile.largest) if profile is not None else (),
+        version_compatible=settings.version_compatible,
+        refittable=settings.refittable,
     )
-    described = replace(manifest, engine=info)
-    with replacing_together([plan.output, sidecar(plan.output)]) as (engine, text):
-        engine.write_bytes(made)
-        text.write_text(described.to_json(), encoding="utf-8")
-    return described
+    return made, replace(manifest, engine=info)
 
 
 def _check_buildable(file: Path, manifest: Manifest) -> None:

@@ -21,6 +21,8 @@ class BuildSettings:
         workspace_mb: most scratch memory of one layer in MB (2**20 bytes); None for the builder's limit.
         max_aux_streams: further CUDA streams that the engine may use; 0 keeps its scratch memory small.
         optimization_level: 0 (builds fastest) to 5 (runs fastest); None for the builder's own.
+        version_compatible: later versions of the builder's library run the engine too; it carries a runtime of its own.
+        refittable: weights can be changed in the finished engine.
 
     Raises:
         ExportError: a number out of its range.
@@ -31,6 +33,8 @@ class BuildSettings:
     workspace_mb: int | None = None
     max_aux_streams: int = 0
     optimization_level: int | None = None
+    version_compatible: bool = False
+    refittable: bool = False
 
     def __post_init__(self) -> None:
         if self.workspace_mb is not None and not 1 <= self.workspace_mb < 1 << 40:

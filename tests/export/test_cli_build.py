@@ -26,7 +26,7 @@ def samplegraph(*arguments: object) -> int:
 def test_it_builds_and_inspect_shows_it(toy: Toy, capsys: pytest.CaptureFixture[str]) -> None:
     version = pytest.importorskip("tensorrt_rtx").__version__
     graph = toy(batch="batch")
-    assert samplegraph("build", graph, "--target", "sm86,sm89", "--batch", "1:4:8", "--optimization-level", 2) == 0
+    assert samplegraph("build", graph, "--target", "sm86,sm89", "--batch", "1:4:8") == 0
     out = capsys.readouterr().out
     engine = graph.with_suffix(".sm89.engine")
     assert [line.split("  ")[0] for line in out.splitlines()] == [str(graph.with_suffix(".sm86.engine")), str(engine)]
@@ -49,13 +49,13 @@ def test_print_trtexec_builds_nothing(
     assert out.startswith(f"tensorrt_rtx --onnx={graph} --saveEngine={graph.with_suffix('.sm89.engine')} ")
     assert "--computeCapabilities=89 --maxAuxStreams=0" in out
     assert "--optShapes=noise:4x1x4x4,step_noise:2x4x1x4x4,class_labels:4" in out
-    more = ("--workspace", 64, "--timing-cache", "x.cache", "--optimization-level", 4)
+    more = ("--workspace", 64, "--timing-cache", "x.cache", "--optimization-level", 4, "--max-aux-streams", 2)
+    more = (*more, "--version-compatible", "--refittable")
     assert samplegraph("build", graph, "--builder", "tensorrt", *more, "--print-trtexec") == 0
     out = capsys.readouterr().out
     assert out.startswith("trtexec ")
-    assert "--stronglyTyped --noTF32" in out
-    assert ".sm90.engine" in out
-    assert "--builderOptimizationLevel=4 --memPoolSize=workspace:64 --timingCacheFile=x.cache" in out
+    assert ".sm90.engine --skipInference --noTF32 --maxAuxStreams=2 --builderOptimizationLevel=4 " in out
+    assert " --memPoolSize=workspace:64 --timingCacheFile=x.cache --versionCompatible --refit --minShapes=" in out
     assert [p.name for p in graph.parent.iterdir()] == [graph.name]
 
 
@@ -74,6 +74,10 @@ def test_print_trtexec_builds_nothing(
         (("--target", "sm89", "--max-aux-streams", "-1"), "max_aux_streams=-1 is not allowed"),
         (("--target", "sm89", "--optimization-level", "6"), "optimization_level=6 is not allowed; give 0 to 5"),
         (("--target", "sm89", "--timing-cache", "x"), "timing_cache=x: tensorrt-rtx measures no kernels"),
+        (("--target", "sm89", "--optimization-level", "0"), "optimization_level=0: tensorrt-rtx builds the same"),
+        (("--target", "sm89", "--max-aux-streams", "1"), "max_aux_streams=1: tensorrt-rtx assigns no streams before"),
+        (("--target", "sm89", "--version-compatible"), "version_compatible=True: tensorrt-rtx has no runtime for such"),
+        (("--target", "sm89", "--refittable"), "refittable=True: tensorrt-rtx builds such engines with a GPU at hand"),
     ],
 )
 def test_bad_input_is_one_line(
@@ -143,27 +147,27 @@ def test_graphs_that_no_builder_reads_are_refused(toy: Toy, capsys: pytest.Captu
 def test_ctrl_c_cancels_and_leaves_nothing(
     toy: Toy, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The signal comes while the worker is in the builder; its next report ends the build."""
+    """The signal comes while the builder is at work."""
     pytest.importorskip("tensorrt_rtx")
     import threading
 
-    from samplegraph.export.cli import build as command
+    from samplegraph.export.cli import engines
 
     graph, begun = toy(), threading.Event()
-    build_engine, join = command.build_engine, threading.Thread.join
+    build_apart, join = engines.build_apart, threading.Thread.join
 
     def slowly(plan: object, listener: Callable[[str, int, int], bool]) -> object:
         begun.set()
         while listener("waiting", 1, 2):
             pass
-        return build_engine(plan, listener)  # type: ignore[arg-type]
+        return build_apart(plan, listener)  # type: ignore[arg-type]
 
     def interrupted(thread: threading.Thread, timeout: float | None = None) -> None:
         if timeout == 0.1 and begun.is_set():
             raise KeyboardInterrupt
         join(thread, timeout)
 
-    monkeypatch.setattr(command, "build_engine", slowly)
+    monkeypatch.setattr(engines, "build_apart", slowly)
     monkeypatch.setattr(threading.Thread, "join", interrupted)
     assert samplegraph("build", graph, "--target", "sm89") == 130
     assert "error: interrupted" in capsys.readouterr().err

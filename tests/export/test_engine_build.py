@@ -114,6 +114,26 @@ def test_a_build_that_fails_is_one_line_and_leaves_nothing(dit: Path, tmp_path: 
     assert names(tmp_path) == set()
 
 
+@pytest.mark.parametrize(
+    ("setting", "words"), [("version_compatible", "libnvinfer_lean"), ("refittable", "CUDA_SUCCESS")]
+)
+def test_the_builder_is_told_what_it_lacks(setting: str, words: str, toy: Toy) -> None:
+    """What TensorRT-RTX fails at, once its refusal is taken away, was asked of it."""
+    able = replace(RTX, lacks={})
+    (plan,) = plan_engines(toy(), able, ["sm89"], BuildSettings(**{setting: True}))  # type: ignore[arg-type]
+    with pytest.raises(ExportError, match=words):
+        build_engine(plan)
+
+
+def test_settings_that_are_refused_would_change_nothing(toy: Toy) -> None:
+    able, graph = replace(RTX, lacks={}), toy()
+    settings = (BuildSettings(), BuildSettings(optimization_level=0), BuildSettings(optimization_level=5))
+    made = [build_engine(plan).engine for s in settings for plan in plan_engines(graph, able, ["sm89"], s)]
+    assert made[0] == made[1] == made[2]
+    limited = build_engine(plans(graph, workspace_mb=64)[0]).engine
+    assert limited != made[0]
+
+
 def test_what_the_parser_refuses_is_named(toy: Toy) -> None:
     graph = toy()
     model = onnx.load(graph)

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from samplegraph.export.cli import main
 from samplegraph.runtime import Engine, InputError, read_manifest
 from samplegraph.runtime.engine_file import check_engine
 from samplegraph.runtime.manifest import EngineInfo, Manifest
@@ -52,6 +53,28 @@ def test_an_engine_that_fits_is_taken(engine: Path) -> None:
 def test_another_machine_is_refused(engine: Path, other: dict[str, Any], words: str) -> None:
     with pytest.raises(InputError, match=words):
         check_engine(engine, **{**HERE, **other})
+
+
+@pytest.mark.parametrize(
+    ("version", "loads"), [("1.7.1.116", True), ("1.8.0.1", True), ("1.7.0.9", False), ("2.0.0.1", False)]
+)
+def test_later_versions_take_an_engine_that_says_so(engine: Path, version: str, loads: bool) -> None:
+    manifest = read_manifest(engine)
+    assert manifest.engine is not None
+    made = replace(manifest, engine=replace(manifest.engine, version_compatible=True))
+    sidecar(engine).write_text(made.to_json(), encoding="utf-8")
+    if loads:
+        assert check_engine(engine, version=version) == made
+    else:
+        with pytest.raises(InputError, match=f"was built by tensorrt-rtx 1.7.1.116 and {version} is installed"):
+            check_engine(engine, version=version)
+
+
+def test_inspect_looks_at_the_engine_too(engine: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["inspect", str(engine)], program="samplegraph") == 0
+    engine.write_bytes(BYTES[::-1])
+    assert main(["inspect", str(engine)], program="samplegraph") == 2
+    assert "its bytes are not those that its sidecar names" in capsys.readouterr().err
 
 
 def test_another_graph_is_refused(engine: Path) -> None:
