@@ -79,8 +79,9 @@ def signature(
     shape = tuple(sample_shape)
     if len(shape) < 2 or any(isinstance(n, bool) or not isinstance(n, int) or n < 1 for n in shape):
         raise ExportError(f"sample_shape={shape} is not allowed; give (B, ...) of positive whole numbers")
-    if declared is not None and shape[1:] != declared:
+    if declared is not None and not sampler.spec.takes_sample(shape[1:]):
         takes = ", ".join(map(str, declared))
+        takes = f"{declared[0]}, ..." if sampler.spec.any_size else takes
         raise ExportError(f"sample_shape={shape} contradicts the model, which takes (B, {takes})")
     rows = _batch(batch, shape[0])
     given = dict(conditions or {})
@@ -163,12 +164,12 @@ def _rows(name: str, value: Any, declared: Condition | None, batch: int) -> torc
     if declared is not None:
         _check_values(tensor, declared)
         tensor = tensor.to(getattr(torch, declared.dtype))
-        if tuple(tensor.shape) == declared.shape:
+        if tensor.ndim == len(declared.shape) and declared.takes(tensor.shape):
             tensor = tensor[None]
-        if tuple(tensor.shape[1:]) != declared.shape:
+        if not declared.takes(tensor.shape[1:]):
+            axes = ["any", *declared.shape[1:]] if declared.any_length else declared.shape
             raise ExportError(
-                f"condition {name} has shape {tuple(tensor.shape)}; the model takes (B, "
-                f"{', '.join(map(str, declared.shape))})"
+                f"condition {name} has shape {tuple(tensor.shape)}; the model takes (B, {', '.join(map(str, axes))})"
             )
     if tensor.ndim == 0:
         tensor = tensor[None]

@@ -1,7 +1,9 @@
 """Denoisers: what a network declares, guidance, and the sampler over it. Imports samplegraph.schedulers only."""
 
 from samplegraph.models.denoiser import Denoiser
+from samplegraph.models.load import load_model
 from samplegraph.models.sampler import Sampler
+from samplegraph.models.scheduling import scheduler_for
 from samplegraph.models.spec import Condition, ModelSpec
 
-__all__ = ["Condition", "Denoiser", "ModelSpec", "Sampler"]
+__all__ = ["Condition", "Denoiser", "ModelSpec", "Sampler", "load_model", "scheduler_for"]

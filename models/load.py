@@ -1,4 +1,4 @@
-"""Finds a denoiser by what a user types: a built-in name, or ``package.module:factory``."""
+"""Finds a denoiser by what a user types: a built-in name, a folder, a file, or ``package.module:factory``."""
 
 from __future__ import annotations
 
@@ -6,33 +6,49 @@ import os
 import sys
 from collections.abc import Callable
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from torch import nn
 
+from samplegraph.models.adapters.registry import adapted
+from samplegraph.models.sources.checkpoint import find_checkpoint
 from samplegraph.schedulers import OptionError
 from samplegraph.schedulers.errors import suggest
 
 BUILT_IN = {"digits": "samplegraph.models.digits:digits", "tokens": "samplegraph.models.tokens:tokens"}
 
 
-def load_model(source: str) -> nn.Module:
+def load_model(source: str | os.PathLike[str], *, allow_pickle: bool = False) -> nn.Module:
     """The denoiser that ``source`` names, in evaluation mode.
 
     Args:
-        source: a built-in name, or ``package.module:factory`` where the factory takes no arguments and returns a
-            ``torch.nn.Module``; the current folder is searched too.
+        source: a built-in name; a folder that diffusers' ``save_pretrained`` wrote, a denoiser's or a pipeline's; or
+            ``package.module:factory`` where the factory takes no arguments and returns a ``torch.nn.Module``; the
+            current folder is searched too.
+        allow_pickle: read weights that torch pickled, which can run any code that is in them.
 
     Raises:
-        OptionError: an unknown name, a factory that cannot be imported or called, or one that returns something
-            else.
+        OptionError: an unknown name, a folder or file that does not hold a denoiser, a factory that cannot be imported
+            or called, or one that returns something else.
     """
-    target = BUILT_IN.get(source, source)
-    if ":" not in target:
+    text = os.fspath(source)
+    if text in BUILT_IN:
+        return _made(text, BUILT_IN[text])
+    path = Path(text)
+    if text and path.is_dir():
+        return adapted(find_checkpoint(path), allow_pickle)
+    if os.sep in text and ":" not in text:
+        raise OptionError(f"model={text!r}: no such file or folder; give one that is there, or package.module:factory")
+    if ":" not in text:
         raise OptionError(
-            f"model={source!r} is not known; choose one of {', '.join(BUILT_IN)}, or give package.module:factory"
-            f"{suggest(source, BUILT_IN)}"
+            f"model={text!r} is not known; choose one of {', '.join(BUILT_IN)}, or give package.module:factory, "
+            f"or the path of a folder{suggest(text, BUILT_IN)}"
         )
+    return _made(text, text)
+
+
+def _made(source: str, target: str) -> nn.Module:
     factory = _factory(source, target)
     try:
         model = factory()

@@ -45,7 +45,7 @@ class Sampler(nn.Module):
         guidance_interval: where guidance applies, an ``Interval`` or text as ``sigma:0.3,5``; outside, the
             unconditional branch is not evaluated. None means everywhere.
         guidance_rescale: phi in [0, 1] of arXiv:2305.08891, section 3.4.
-        guided: conditions that differ between the guided branches; all where None.
+        guided: conditions that differ between the guided branches; those that the model declares so where None.
         spec: a declaration that stands in for the model's own.
         strength: share of the steps that are taken, in (0, 1]: ``int(N * strength)`` of N, the last ones.
         begin: the first step, 0 to N - 1, in place of ``strength``.
@@ -79,7 +79,7 @@ class Sampler(nn.Module):
                 raise OptionError(f"the model and {scheduler.name} both take {own.name!r}; rename the model's")
         interval = Interval.parse(guidance_interval) if isinstance(guidance_interval, str) else guidance_interval
         scale = tuple(guidance_scale) if isinstance(guidance_scale, list) else guidance_scale
-        names = tuple(guided) if guided is not None else None
+        names = tuple(guided) if guided is not None else self.spec.guided
         guidance = Guidance(scale, names, interval, guidance_rescale)
         self.guidance = guidance if scheduler.apart else guidance.pruned()
         self.denoiser = Denoiser(model, self.spec, scheduler, self.guidance)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 from torch import nn
 
@@ -28,6 +28,8 @@ class Condition:
         null: value that stands for "no condition" in classifier-free guidance (arXiv:2207.12598); None if the
             caller has to give one as ``negative_<name>``.
         minimum, maximum: allowed values, both included.
+        guided: whether guidance's branches differ in it where nobody says which conditions are guided.
+        any_length: the first axis of ``shape``, as of tokens, may have another length.
 
     Raises:
         OptionError: the dtype is not one a graph input can have.
@@ -40,9 +42,17 @@ class Condition:
     minimum: float | None = None
     maximum: float | None = None
     description: str = ""
+    guided: bool = True
+    any_length: bool = False
 
     def __post_init__(self) -> None:
         one_of(f"dtype of condition {self.name!r}", self.dtype, CONDITION_DTYPES)
+
+    def takes(self, shape: Sequence[int]) -> bool:
+        """Whether one row may have this shape."""
+        return tuple(shape) == self.shape or (
+            self.any_length and len(shape) == len(self.shape) and tuple(shape[1:]) == self.shape[1:]
+        )
 
 
 @dataclass(frozen=True)
@@ -59,6 +69,8 @@ class ModelSpec:
             ``log_probs``, the logarithms of p(x0 | x_t), (B, token_classes - 1, ...).
         learned_variance: the output has twice the channels of the sample; the second half speaks of the variance.
             Schedulers that do not ask for it leave it out.
+        any_size: the axes of a sample after the first may have other lengths than ``sample_shape`` says.
+        scheduler_config: the diffusers config of the scheduler that the model came with.
 
     Raises:
         OptionError: an unknown prediction type or timestep dtype, or two conditions of one name.
@@ -73,6 +85,8 @@ class ModelSpec:
     guidance_scale: float = 1.0
     learned_variance: bool = False
     token_classes: int | None = None
+    any_size: bool = False
+    scheduler_config: Mapping[str, Any] | None = field(default=None, hash=False)
 
     def __post_init__(self) -> None:
         one_of("timestep_dtype", self.timestep_dtype, TIMESTEP_DTYPES)
@@ -85,6 +99,17 @@ class ModelSpec:
     def condition(self, name: str) -> Condition | None:
         """The declared condition of that name, if any."""
         return next((c for c in self.conditions if c.name == name), None)
+
+    def takes_sample(self, shape: Sequence[int]) -> bool:
+        """Whether one sample may have this shape."""
+        own = self.sample_shape
+        return own is None or tuple(shape) == own or (self.any_size and len(shape) == len(own) and shape[0] == own[0])
+
+    @property
+    def guided(self) -> tuple[str, ...] | None:
+        """The conditions that guidance's branches differ in; None where that is all of them."""
+        names = tuple(c.name for c in self.conditions if c.guided)
+        return None if len(names) == len(self.conditions) else names
 
 
 def spec_of(model: nn.Module) -> ModelSpec:

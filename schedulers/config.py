@@ -41,8 +41,8 @@ def from_config(
     """
     if not isinstance(config, Mapping | str | os.PathLike):
         raise OptionError(f"config={config!r} is not allowed; give the content or the path of a scheduler_config.json")
-    content, where = (config, "config") if isinstance(config, Mapping) else _read(Path(config))
-    name = _name_of(content, where)
+    content, where = (config, "config") if isinstance(config, Mapping) else read_config(Path(config))
+    name = name_of_config(content, where)
     cls = scheduler_class(name)
     given = {k: v for k, v in content.items() if not k.startswith("_")}
     if options.get("sigmas") is not None:
@@ -88,7 +88,12 @@ def save_config(scheduler: Scheduler, path: str | os.PathLike[str]) -> None:
         raise OptionError(f"{target}: cannot be written ({error.strerror}); choose another path") from error
 
 
-def _read(path: Path) -> tuple[Mapping[str, Any], str]:
+def read_config(path: Path) -> tuple[Mapping[str, Any], str]:
+    """The content of a ``scheduler_config.json``, or of the one in a folder, and its path.
+
+    Raises:
+        OptionError: it cannot be read, or is not a JSON object.
+    """
     if path.is_dir():
         path = path / "scheduler_config.json"
     try:
@@ -102,7 +107,12 @@ def _read(path: Path) -> tuple[Mapping[str, Any], str]:
     return content, str(path)
 
 
-def _name_of(content: Mapping[str, Any], where: str) -> str:
+def name_of_config(content: Mapping[str, Any], where: str) -> str:
+    """The scheduler that a diffusers config is for.
+
+    Raises:
+        OptionError: its class is not supported.
+    """
     known = {scheduler_class(name).diffusers_class: name for name in names()}
     asked = content.get("_class_name")
     if asked is None:

@@ -31,7 +31,10 @@ EXAMPLE = "samplegraph export --scheduler ddim --steps 25 --output build"
 def export(
     scheduler: Annotated[
         str | None,
-        typer.Option(help="Scheduler name, or several such as ddim,euler; `samplegraph list` shows them."),
+        typer.Option(
+            help="Scheduler name, or several such as ddim,euler; `samplegraph list` shows them. Default: that of the "
+            "model's pipeline."
+        ),
     ] = None,
     steps: Annotated[
         str | None,
@@ -42,8 +45,15 @@ def export(
     ] = None,
     model: Annotated[
         str | None,
-        typer.Option(help="Built-in model, or package.module:factory. Default: the scheduler's demo model."),
+        typer.Option(
+            help="Built-in model, diffusers folder (denoiser or pipeline), or package.module:factory. Default: the "
+            "scheduler's demo model."
+        ),
     ] = None,
+    allow_pickle: Annotated[
+        bool,
+        typer.Option("--allow-pickle", help="Read pickled weights (.bin, .pt, .ckpt), which can run any code."),
+    ] = False,
     scheduler_config: Annotated[
         Path | None, typer.Option(help="A diffusers scheduler_config.json.", metavar="FILE")
     ] = None,
@@ -193,7 +203,7 @@ def export(
             for job in asked:
                 source = demo_source(job.scheduler) if model is None else model
                 if source not in networks:
-                    networks[source] = load_model(source)
+                    networks[source] = load_model(source, allow_pickle=allow_pickle)
                 made = make_scheduler(job.scheduler, scheduler_config, job.steps, options, networks[source])
                 sampler = Sampler(
                     networks[source],
@@ -276,14 +286,15 @@ def _check_target(optimize_for: str | None, prepack: bool | None, precision: str
 def make_scheduler(
     name: str | None, config: Path | None, steps: int | None, options: dict[str, Any], network: Any
 ) -> Scheduler:
-    """The scheduler that the command line describes; a model's declared noise schedule is the default one.
+    """The scheduler that the command line describes; what the model came with or declares is the default one.
 
     Raises:
         InputError: neither a name nor a config, or a name that contradicts the config.
         OptionError: as ``create`` and ``from_config`` raise.
     """
+    from samplegraph.models.scheduling import scheduler_for
     from samplegraph.models.spec import spec_of
-    from samplegraph.schedulers import create, from_config, option_defaults
+    from samplegraph.schedulers import from_config
 
     if config is not None:
         made = from_config(config, steps, **options)
@@ -292,12 +303,6 @@ def make_scheduler(
                 f"scheduler={name!r} contradicts {config}, which is for {made.name!r}; give one of them"
             )
         return made
-    if name is None:
+    if name is None and spec_of(network).scheduler_config is None:
         raise InputError("scheduler is missing; give --scheduler ddim, or --scheduler-config FILE")
-    own = spec_of(network).noise_schedule
-    if own is not None:
-        takes = option_defaults(name)
-        declared = {k: v for k, v in vars(own).items() if k in takes}
-        if not any(k in options for k in declared):
-            options = {**declared, **options}
-    return create(name, steps, **options)
+    return scheduler_for(network, steps, name, **options)

@@ -25,6 +25,10 @@ def verify(
         str | None, typer.Option(help="The model it was made from; the manifest's built-in one by default.")
     ] = None,
     seed: Annotated[str, typer.Option(help="Seed of the noise.", metavar="N")] = "0",
+    allow_pickle: Annotated[
+        bool,
+        typer.Option("--allow-pickle", help="Read pickled weights (.bin, .pt, .ckpt), which can run any code."),
+    ] = False,
 ) -> None:
     """Run FILE in ONNX Runtime against the eager sampler, step by step; exit code 1 if they end up more than 1e-5
     apart."""
@@ -42,11 +46,11 @@ def verify(
     source = model or manifest.model.name
     if model is None and source not in BUILT_IN:
         raise InputError(
-            f"{file} was made from {source!r}, which is not built in; give --model package.module:factory"
+            f"{file} was made from {source!r}, which is not built in; give --model with what it was made from"
         )
 
     def work() -> Verification:
-        sampler, sig = rebuild(manifest, load_model(source))
+        sampler, sig = rebuild(manifest, load_model(source, allow_pickle=allow_pickle))
         tables, optimized = manifest.tables, manifest.optimized_for
         return compare(file, sampler, sig, tables.visited, optimized, manifest.precision, seed=start)
 

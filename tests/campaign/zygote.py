@@ -117,9 +117,9 @@ def _prepare() -> None:
     def compile_quickly(*arguments: Any, **options: Any) -> Any:
         return original_compile(*arguments, **{**options, "captures": captures})
 
-    def load_once(source: str) -> Any:
-        if source == "cli_models:from_file":
-            return original_load(source)
+    def load_once(source: str, **options: Any) -> Any:
+        if source == "cli_models:from_file" or Path(source).exists():
+            return original_load(source, **options)
         if source not in made:
             made[source] = original_load(source)
         return made[source]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -36,7 +37,9 @@ def denoiser_of(denoisers: dict[str, nn.Module]) -> Callable[[str], nn.Module]:
 def quick_export(monkeypatch: pytest.MonkeyPatch, captures: Captures, networks: dict[str, Any]) -> None:
     """The command line makes each network once and captures it once: that is nearly all the time of a small export."""
 
-    def load_once(source: str, original: Callable[[str], Any] = load.load_model) -> Any:
+    def load_once(source: str, *, original: Callable[..., Any] = load.load_model, **options: Any) -> Any:
+        if any(options.values()) or Path(source).exists():  # folders and files of a test's own
+            return original(source, **options)
         if source not in networks:
             networks[source] = original(source)
         return networks[source]

@@ -1,0 +1,1 @@
+"""diffusers' denoisers as ``model(sample, timestep, **conditions)``, each with its declaration."""

@@ -1,0 +1,1 @@
+"""Where denoisers come from besides factories: diffusers folders, ONNX files, safetensors files, the hub."""

@@ -1,0 +1,33 @@
+"""Each adapter: a pipeline run by diffusers, its loop and its seed, against the graph made from its folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from tiny_pipelines import CASES, save
+
+from samplegraph.export import compile
+from samplegraph.models import Sampler, load_model, scheduler_for
+from samplegraph.runtime import Engine
+
+#: Largest error relative to the largest value of diffusers' result.
+BAR = 1e-4
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_graph_of_a_folder_gives_what_its_pipeline_gives(name: str, tmp_path: Path) -> None:
+    case = CASES[name]
+    pipeline = save(case, tmp_path / name)
+    with torch.no_grad():
+        theirs = case.run(pipeline, torch.Generator().manual_seed(5)).numpy()
+    model = load_model(tmp_path / name)
+    sampler = Sampler(model, scheduler_for(model, case.steps), case.guidance_scale)
+    conditions = {k: v for k, v in case.inputs.items() if k in {c.name for c in sampler.spec.conditions}}
+    path = compile(sampler, conditions=conditions).save(tmp_path / "out" / "graph.onnx")
+    ours = case.finish(np.asarray(Engine(path)(seed=5, rng="torch", **case.inputs)))
+    assert ours.shape == theirs.shape
+    assert np.abs(theirs).max() > 0.05
+    assert np.abs(ours - theirs).max() <= BAR * np.abs(theirs).max()
