@@ -112,7 +112,7 @@ def compile(
     size = sum(p.nbytes for p in parameters)
     nfe = 1 if tables else max(sum(map(len, sampler.profile.evaluations[s.first : s.last])) for s in segments)
     budget.check(len(parameters), nfe, size, force=force, tell=lambda _: None)  # at least one node for each
-    with phases.phase("capture denoiser"):
+    with phases.phase("capture denoiser"), captures.hashing(sampler.denoiser.network):
         targets = _targets(sampler, sig, captures, convert)
     nodes = max(len(target.denoiser.graph) for target in targets.values())
     budget.check(nodes, nfe, size, force=force, tell=tell)

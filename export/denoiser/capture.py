@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 
 import onnx_ir as ir
 import torch
+from onnx_ir.tensor_adapters import TorchTensor
 from torch import nn
 
 from samplegraph.export.denoiser.plain_call import call_plainly, check_shape
@@ -16,6 +18,7 @@ from samplegraph.export.passes.pipeline import tidy_denoiser
 from samplegraph.export.passes.shared_constants import share_constants
 from samplegraph.export.signature import BATCH_AXIS, Signature
 from samplegraph.export.storage.raw import Digests
+from samplegraph.export.storage.weights import SMALL
 from samplegraph.models import Denoiser
 from samplegraph.models.denoiser import first_tensor
 
@@ -34,6 +37,11 @@ class Captures:
         self._models: dict[tuple[object, ...], ir.Model] = {}
         self._networks: list[nn.Module] = []
         self.digests = Digests()
+
+    def hashing(self, network: nn.Module) -> AbstractContextManager[None]:
+        """While the block runs, take the digests of the network's weights, which are needed later on."""
+        weights = (t.detach() for t in (*network.parameters(), *network.buffers()) if t.device.type == "cpu")
+        return self.digests.ahead(TorchTensor(t) for t in weights if t.nbytes >= SMALL)
 
     def get(self, denoiser: Denoiser, sig: Signature, rows: int | None = None) -> ir.Model:
         """The captured and tidied network of ``denoiser`` for these shapes (see ``capture_denoiser``).

@@ -10,7 +10,9 @@ from typing import Any
 
 import onnx_ir as ir
 import torch
-from onnxscript import optimizer
+from onnx_ir.passes import common
+from onnxscript import optimizer, rewriter
+from onnxscript.rewriter.rules.common import slice_split_rule
 from torch import nn
 
 from samplegraph.export.denoiser.plain_call import reason_of
@@ -20,6 +22,9 @@ from samplegraph.export.graph.builder import OPSET
 RANDOM_OPS = frozenset(
     {"RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Multinomial", "Bernoulli"}
 )
+
+
+_RULES = [rule for rule in rewriter._DEFAULT_REWRITE_RULES if rule is not slice_split_rule]
 
 
 class NotTracedError(ExportError):
@@ -46,7 +51,7 @@ def export_module(
                 verbose=False,
             )
             assert program is not None
-            optimizer.optimize_ir(program.model, num_iterations=1)  # a second round finds nothing more
+            _optimise(program.model)
     except Exception as error:
         raise NotTracedError(reason_of("torch.onnx.export cannot capture the model", error)) from error
     finally:
@@ -60,6 +65,26 @@ def export_module(
                 "model.eval() and remove it"
             )
     return model
+
+
+def _optimise(model: ir.Model) -> None:
+    """onnxscript's ``optimize_ir``, one round, without the rule that goes through the whole graph at every node.
+
+    A second round finds nothing more. That rule joins two ``Slice`` without steps, and torch's have steps.
+    """
+    common.InlinePass()(model)
+    optimizer.fold_constants_ir(model, onnx_shape_inference=True)
+    ir.passes.Sequential(
+        rewriter.RewritePass(_RULES),
+        common.RemoveUnusedNodesPass(),
+        common.RemoveUnusedOpsetsPass(),
+        common.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0),
+        common.LiftSubgraphInitializersToMainGraphPass(),
+        common.DeduplicateInitializersPass(),
+        common.CommonSubexpressionEliminationPass(),
+        common.OutputFixPass(),
+        common.NameFixPass(),
+    )(model)
 
 
 @contextmanager

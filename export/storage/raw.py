@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import os
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import numpy as np
@@ -16,6 +17,7 @@ import onnx_ir as ir
 Bytes = npt.NDArray[np.uint8]
 T = TypeVar("T")
 R = TypeVar("R")
+_Memory = tuple[object, ...]
 
 
 def raw(tensor: ir.TensorProtocol) -> Bytes:
@@ -34,17 +36,34 @@ def view_of(tensor: ir.TensorProtocol, *, transposed: bool = False) -> Bytes | N
 
 
 class Digests:
-    """SHA-256 of tensors, each hashed once."""
+    """SHA-256 of tensors; equal memory is hashed once. Hashing releases Python's lock: all cores take part."""
 
     def __init__(self) -> None:
-        self._known: dict[int, tuple[ir.TensorProtocol, str]] = {}
+        self._known: dict[_Memory, tuple[ir.TensorProtocol, str]] = {}
 
     def of(self, tensors: Sequence[ir.TensorProtocol]) -> list[str]:
-        """One hexadecimal digest per tensor. Hashing releases Python's lock: all cores take part."""
-        new = list({id(tensor): tensor for tensor in tensors if id(tensor) not in self._known}.values())
-        for tensor, digest in zip(new, parallel(_sha256, new), strict=True):
-            self._known[id(tensor)] = (tensor, digest)  # keeps the id taken
-        return [self._known[id(tensor)][1] for tensor in tensors]
+        """One hexadecimal digest per tensor."""
+        keys = [_memory(tensor) for tensor in tensors]
+        new = {key: tensor for key, tensor in zip(keys, tensors, strict=True) if key not in self._known}
+        parallel(self._hash, new.values())
+        return [self._known[key][1] for key in keys]
+
+    @contextmanager
+    def ahead(self, tensors: Iterable[ir.TensorProtocol]) -> Iterator[None]:
+        """Hash ``tensors`` while the block runs on one core; those that are not begun at its end are left to ``of``."""
+        pool = ThreadPoolExecutor(max(1, (os.cpu_count() or 1) - 1))
+        try:
+            for tensor in tensors:
+                pool.submit(self._hash, tensor)
+            yield
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+    def _hash(self, tensor: ir.TensorProtocol) -> None:
+        key = _memory(tensor)
+        if key not in self._known:
+            digest = hashlib.sha256(raw(tensor).data).hexdigest()
+            self._known[key] = (tensor, digest)  # keeps the memory taken
 
 
 def parallel(function: Callable[[T], R], items: Iterable[T]) -> list[R]:
@@ -53,5 +72,16 @@ def parallel(function: Callable[[T], R], items: Iterable[T]) -> list[R]:
         return list(pool.map(function, items))
 
 
-def _sha256(tensor: ir.TensorProtocol) -> str:
-    return hashlib.sha256(raw(tensor).data).hexdigest()
+def _memory(tensor: ir.TensorProtocol) -> _Memory:
+    """Where the numbers lie; a whole tensor has the same bytes in any shape. One made anew at each look is itself."""
+    array = tensor.numpy()
+    address = _address(array)
+    if _address(tensor.numpy()) != address:
+        return (id(tensor),)
+    whole = view_of(tensor) is not None
+    return (address, array.nbytes) if whole else (address, array.shape, array.strides, tensor.dtype)
+
+
+def _address(array: npt.NDArray[Any]) -> int:
+    address: int = array.__array_interface__["data"][0]
+    return address
