@@ -6,35 +6,37 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from samplegraph.runtime.driver import Position, Session, Watch
+from samplegraph.runtime.driver import Position, Watch
 from samplegraph.runtime.errors import InputError
-from samplegraph.runtime.inputs import Array
 from samplegraph.runtime.manifest import Chunk, Manifest
 from samplegraph.runtime.manifest_layouts import CARRIED, chunk_suffix
+from samplegraph.runtime.session import Session
+from samplegraph.runtime.values import Value
 
-_NAME = re.compile(r"(?P<stem>.*)\.chunk-(?P<index>\d{2,})\.onnx")
+_NAME = re.compile(r"(?P<stem>.*)\.chunk-(?P<index>\d{2,})(?P<kind>\.onnx|\.\w+\.(engine|plan|trt))")
 
 
 def chunk_files(path: Path, chunk: Chunk) -> list[Path]:
     """All files of the set that ``path`` belongs to, in order.
 
     Raises:
-        InputError: the file is not called ``<stem>.chunk-NN.onnx``, or one of the set is missing.
+        InputError: the file is not called ``<stem>.chunk-NN.onnx`` or ``.chunk-NN.sm89.engine``; one is missing.
     """
     match = _NAME.fullmatch(path.name)
     if match is None or int(match["index"]) != chunk.index:
+        kind = path.suffix if path.suffix == ".onnx" else "".join(path.suffixes[-2:])
         raise InputError(
             f"{path}: is chunk {chunk.index} of {chunk.count} and is not called so; "
-            f"name it <stem>{chunk.suffix}.onnx again"
+            f"name it <stem>{chunk.suffix}{kind} again"
         )
-    files = [path.with_name(f"{match['stem']}{chunk_suffix(k)}.onnx") for k in range(chunk.count)]
+    files = [path.with_name(f"{match['stem']}{chunk_suffix(k)}{match['kind']}") for k in range(chunk.count)]
     for file in files:
         if not file.is_file():
             raise InputError(f"{file}: is missing; put all {chunk.count} chunks into one folder, or export them again")
     return files
 
 
-def chunk_feed(manifest: Manifest, inputs: Mapping[str, Array], carried: Mapping[str, Array]) -> dict[str, Array]:
+def chunk_feed(manifest: Manifest, inputs: Mapping[str, Value], carried: Mapping[str, Value]) -> dict[str, Value]:
     """The inputs of one chunk: its slices of ``step_noise``, what the one before hands on, and the sampler's own."""
     assert manifest.chunk is not None
     first, last = manifest.chunk.slices
@@ -80,8 +82,8 @@ class Chunks:
     def stops(self) -> int:
         return len(self._parts)
 
-    def run(self, feed: Mapping[str, Array], watch: Watch | None = None) -> Array:
-        carried: dict[str, Array] = {}
+    def run(self, feed: Mapping[str, Value], watch: Watch | None = None) -> Value:
+        carried: dict[str, Value] = {}
         for manifest, session in self._parts:
             outputs = session.run(chunk_feed(manifest, feed, carried))
             carried = dict(zip((t.name for t in manifest.outputs), outputs, strict=True))

@@ -7,13 +7,16 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from samplegraph.runtime.errors import InputError, suggest
-from samplegraph.runtime.inputs import Array, range_text, shape_text, to_array
+from samplegraph.runtime.gpu.cuda import Cuda
+from samplegraph.runtime.gpu.foreign import to_value
+from samplegraph.runtime.inputs import Array, range_text, shape_text
 from samplegraph.runtime.manifest import Manifest, Tensor
+from samplegraph.runtime.values import Value
 
 _NOISE = ("noise", "step_noise")
 
 
-def gather(manifest: Manifest, given: Mapping[str, object]) -> dict[str, Array]:
+def gather(manifest: Manifest, given: Mapping[str, object], cuda: Cuda | None) -> dict[str, Value]:
     """One array per input other than noise: what is given, checked, or its default as one row.
 
     Raises:
@@ -23,12 +26,12 @@ def gather(manifest: Manifest, given: Mapping[str, object]) -> dict[str, Array]:
     for name in given:
         if name not in tensors:
             raise _unknown(manifest, name, given[name], list(tensors))
-    arrays = {}
+    arrays: dict[str, Value] = {}
     for name, tensor in tensors.items():
         value = given.get(name, tensor.default)
         if value is None:
             raise missing(tensor)
-        arrays[name] = to_array(tensor, value) if name in given else _default(tensor)
+        arrays[name] = to_value(tensor, value, cuda) if name in given else _default(tensor)
     return arrays
 
 

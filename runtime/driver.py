@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from samplegraph.runtime.inputs import Array
+from samplegraph.runtime.session import Session
+from samplegraph.runtime.values import Value
 
 
 @dataclass(frozen=True)
@@ -14,8 +15,8 @@ class Position:
     """After step ``step`` (from 0): the sample, and the clean sample predicted last (None: none yet), (B, ...)."""
 
     step: int
-    sample: Array
-    x0: Array | None
+    sample: Value
+    x0: Value | None
 
 
 #: Told each position that a layout shows; what it raises ends the run.
@@ -33,7 +34,7 @@ class Driver(Protocol):
     def stops(self) -> int:
         """How many positions a run shows."""
 
-    def run(self, feed: Mapping[str, Array], watch: Watch | None = None) -> Array:
+    def run(self, feed: Mapping[str, Value], watch: Watch | None = None) -> Value:
         """The samples for the sampler's inputs ``feed``, by name."""
 
 
@@ -51,19 +52,8 @@ class WholeGraph:
     def stops(self) -> int:
         return 1
 
-    def run(self, feed: Mapping[str, Array], watch: Watch | None = None) -> Array:
+    def run(self, feed: Mapping[str, Value], watch: Watch | None = None) -> Value:
         sample = self._session.run(feed)[0]
         if watch is not None:
             watch(Position(self._last, sample, None))
         return sample
-
-
-class Session(Protocol):
-    """One loaded graph."""
-
-    @property
-    def providers(self) -> tuple[str, ...]:
-        """Execution providers in use."""
-
-    def run(self, feed: Mapping[str, Array]) -> list[Array]:
-        """The outputs, in the manifest's order."""

@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import replace
-from itertools import count
 from pathlib import Path
+from typing import Literal, overload
 
-import numpy as np
-
-from samplegraph.runtime.batching import calls, split
 from samplegraph.runtime.chunks import Chunks, chunk_files
-from samplegraph.runtime.driver import Driver, Position, WholeGraph
-from samplegraph.runtime.errors import CancelledError, InputError
+from samplegraph.runtime.driver import Driver, WholeGraph
+from samplegraph.runtime.errors import InputError
 from samplegraph.runtime.evaluations import Evaluations
+from samplegraph.runtime.gpu.device_array import DeviceArray
 from samplegraph.runtime.inputs import Array
+from samplegraph.runtime.loading import Wanted, load
 from samplegraph.runtime.manifest import RESERVED, Manifest, Tensor
-from samplegraph.runtime.manifest_file import ENGINE_SUFFIXES, read_manifest
+from samplegraph.runtime.manifest_file import read_manifest
 from samplegraph.runtime.noise import Rng
-from samplegraph.runtime.onnx_session import OnnxSession
+from samplegraph.runtime.notes import Notes
 from samplegraph.runtime.providers import Provider
 from samplegraph.runtime.request import Randomness, assemble
+from samplegraph.runtime.sampling import Preview, Progress, Watching, to_device, to_host
 from samplegraph.runtime.tables import table_for
 
 #: Layouts this runtime can drive.
@@ -31,20 +32,25 @@ LAYOUTS = ("unrolled", "loop", "chunked", "step")
 class Engine:
     """A compiled sampler, loaded.
 
-    Calls from several threads at once are allowed: a call changes nothing in the engine.
+    Calls from several threads at once are allowed; on a GPU they take turns.
 
         engine = Engine("build/digits-ddim-25.onnx")
         images = engine(seed=0, class_labels=[3, 1, 4])          # (3, 1, 16, 16)
 
     Args:
-        path: the ``.onnx`` file; its weights file, if any, lies beside it.
-        providers: ONNX Runtime's execution providers in order of preference, such as ``["cuda", "cpu"]``;
-            each a name or ``(name, options)``. None for the CPU.
-        threads: threads within an operator; None for one per core.
+        path: the ``.onnx`` file, beside which its weights file lies, if any; or an engine that `samplegraph build` made
+            for this machine's GPU, beside which its sidecar lies.
+        providers: of an ``.onnx`` file: ONNX Runtime's execution providers in order of preference, such as
+            ``["cuda", "cpu"]``, each a name or ``(name, options)``; ``"auto"`` for the best that starts here. None for
+            the CPU, which gives the same sample everywhere.
+        threads: of an ``.onnx`` file: threads within an operator on the CPU; None for one per core.
+        tf32: whether a GPU may multiply float32 matrices with 10 bits of mantissa. An engine never does.
+        cuda_graph: whether a GPU replays captured work where it can.
 
     Raises:
         InputError: the file or its weights are missing, truncated or foreign; its layout is one this runtime
-            cannot drive; ONNX Runtime or a provider is missing.
+            cannot drive; ONNX Runtime, a provider, an engine's library or the GPU is missing; an engine of another
+            graph, library version or GPU.
     """
 
     def __init__(
@@ -52,22 +58,28 @@ class Engine:
         path: str | os.PathLike[str],
         providers: str | Sequence[Provider] | None = None,
         threads: int | None = None,
+        *,
+        tf32: bool = False,
+        cuda_graph: bool = True,
     ) -> None:
         self.path = Path(path)
-        if self.path.suffix in (".json", *ENGINE_SUFFIXES):
-            raise InputError(f"{self.path}: this runtime runs .onnx files; give the .onnx file it belongs to")
+        if self.path.suffix == ".json":
+            raise InputError(f"{self.path}: is no graph; give the .onnx file, or the engine, that it belongs to")
         self.manifest: Manifest = read_manifest(self.path)
         _check_layout(self.path, self.manifest)
-        if self.manifest.chunk is not None:
-            files = chunk_files(self.path, self.manifest.chunk)
-            manifests = [read_manifest(file) for file in files]
-            sessions = [OnnxSession(f, m, providers, threads) for f, m in zip(files, manifests, strict=True)]
-            self.driver: Driver = Chunks(files, manifests, sessions)
+        chunk = self.manifest.chunk
+        files = [self.path] if chunk is None else chunk_files(self.path, chunk)
+        manifests = [self.manifest] if chunk is None else [read_manifest(file) for file in files]
+        self._notes = Notes()
+        loaded = load(files, manifests, Wanted(providers, threads, tf32, cuda_graph), self._notes)
+        self._cuda, self._session = loaded.cuda, loaded.sessions[0]
+        known, last = self.manifest.recurrence, self.manifest.scheduler.steps - 1
+        if chunk is not None:
+            self.driver: Driver = Chunks(files, manifests, loaded.sessions)
+        elif known is not None:
+            self.driver = Evaluations(self.manifest, self._session, known.tables[0])
         else:
-            self._session = OnnxSession(self.path, self.manifest, providers, threads)
-            known, last = self.manifest.recurrence, self.manifest.scheduler.steps - 1
-            first = Evaluations(self.manifest, self._session, known.tables[0]) if known else None
-            self.driver = first or WholeGraph(self._session, last)
+            self.driver = WholeGraph(self._session, last)
 
     @property
     def inputs(self) -> tuple[Tensor, ...]:
@@ -76,8 +88,45 @@ class Engine:
 
     @property
     def providers(self) -> tuple[str, ...]:
-        """ONNX Runtime's execution providers in use."""
+        """What runs it: ONNX Runtime's execution providers, or an engine's library."""
         return self.driver.providers
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What else there is to know: why ``auto`` passed over a provider, or no CUDA graph is used."""
+        return tuple(self._notes)
+
+    @overload
+    def __call__(
+        self,
+        seed: int | Sequence[int] | None = None,
+        *,
+        noise: object = None,
+        step_noise: object = None,
+        samples: int | None = None,
+        rng: Rng = "torch",
+        progress: Progress | None = None,
+        preview: Preview | None = None,
+        steps: int | None = None,
+        device_output: Literal[False] = False,
+        **conditions: object,
+    ) -> Array: ...
+
+    @overload
+    def __call__(
+        self,
+        seed: int | Sequence[int] | None = None,
+        *,
+        noise: object = None,
+        step_noise: object = None,
+        samples: int | None = None,
+        rng: Rng = "torch",
+        progress: Progress | None = None,
+        preview: Preview | None = None,
+        steps: int | None = None,
+        device_output: Literal[True],
+        **conditions: object,
+    ) -> DeviceArray: ...
 
     def __call__(
         self,
@@ -87,11 +136,12 @@ class Engine:
         step_noise: object = None,
         samples: int | None = None,
         rng: Rng = "torch",
-        progress: Callable[[int, int], object] | None = None,
-        preview: Callable[[int, Array], object] | None = None,
+        progress: Progress | None = None,
+        preview: Preview | None = None,
         steps: int | None = None,
+        device_output: bool = False,
         **conditions: object,
-    ) -> Array:
+    ) -> Array | DeviceArray:
         """Draw M samples.
 
         M is the common number of rows of a seed list, ``samples``, the noise arrays and the conditions. A
@@ -110,32 +160,27 @@ class Engine:
             preview: called as ``preview(step, x0)`` with the clean samples predicted so far (B, ...), after each
                 chunk and each step; a whole graph shows none.
             steps: for the ``step`` layout, one of the step counts that there is a table for.
+            device_output: leave the samples on the GPU that the engine runs on.
             conditions: the graph's other inputs by name (``init_sample`` and ``mask`` among them), M rows or one
-                for all; ``guidance_scale`` and other inputs with a default may be left out.
+                for all; ``guidance_scale`` and other inputs with a default may be left out. These and the noise arrays
+                may lie on the engine's GPU: whatever has ``__dlpack__`` is read there, without a copy in the host.
 
         Returns:
-            The samples, (M, ...).
+            The samples, (M, ...): a numpy array, or with ``device_output`` one that has ``__dlpack__``.
 
         Raises:
             InputError: an argument is missing, not known, or of a wrong dtype, shape or value.
             CancelledError: ``progress`` or ``preview`` returned False.
         """
         driver, manifest = self._for(steps)
-        request = assemble(manifest, Randomness(seed, noise, step_noise, rng), samples, conditions)
-        total = calls(request.samples, manifest.batch) * driver.stops
-        parts: list[Array] = []
-        done = count(1)
-        for rows, feed in split(request, manifest.sampler_inputs, manifest.batch):
-
-            def watch(position: Position, rows: int = rows) -> None:
-                go_on = progress(next(done), total) if progress is not None else None
-                if preview is not None and position.x0 is not None and go_on is not False:
-                    go_on = preview(position.step, position.x0[:rows])
-                if go_on is False:
-                    raise CancelledError(f"{manifest.name}: stopped after step {position.step + 1}")
-
-            parts.append(driver.run(feed, watch)[:rows])
-        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+        cuda, watching = self._cuda, Watching(progress, preview)
+        if device_output and cuda is None:
+            raise InputError(f"device_output={device_output!r}: {self.path} runs on the host; leave it out")
+        with nullcontext() if cuda is None else cuda.turn():
+            request = assemble(manifest, Randomness(seed, noise, step_noise, rng), samples, conditions, cuda)
+            if device_output and cuda is not None:
+                return to_device(driver, manifest, request, watching, cuda)
+            return to_host(driver, manifest, request, watching, cuda)
 
     def _for(self, steps: int | None) -> tuple[Driver, Manifest]:
         """What runs ``steps`` steps, and the manifest of that sampler."""

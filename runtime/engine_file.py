@@ -58,19 +58,33 @@ def check_engine(
         raise InputError(f"{file}: has {size} bytes and {made.bytes} were written; copy it again, or {REBUILD}")
     if file_sha256(file) != made.sha256:
         raise InputError(f"{file}: its bytes are not those that its sidecar names (sha256); {REBUILD}")
-    _check_library(file, made, builder, version)
+    check_library(file, made, builder, version)
     if compute_capability is not None:
-        here = f"sm{compute_capability[0]}{compute_capability[1]}"
-        if here != made.target:
-            raise InputError(
-                f"{file}: was built for {made.target} and this GPU is {here}; build it with --target {here}"
-            )
+        check_gpu(file, made, compute_capability)
+    if manifest.weights.sha256 != made.weights_sha256:
+        raise InputError(f"{file}: was built from other weights than its sidecar describes; {REBUILD}")
     if graph is not None and file_sha256(Path(graph)) != made.graph_sha256:
         raise InputError(f"{file}: was not built from {graph} as it is now; {REBUILD}")
     return manifest
 
 
-def _check_library(file: Path, made: EngineInfo, builder: str | None, version: str | None) -> None:
+def check_gpu(file: Path, made: EngineInfo, compute_capability: tuple[int, int]) -> None:
+    """Whether a GPU of that (major, minor) runs the engine.
+
+    Raises:
+        InputError: it was built for another.
+    """
+    here = f"sm{compute_capability[0]}{compute_capability[1]}"
+    if here != made.target:
+        raise InputError(f"{file}: was built for {made.target} and this GPU is {here}; build it with --target {here}")
+
+
+def check_library(file: Path, made: EngineInfo, builder: str | None, version: str | None) -> None:
+    """Whether that version of a library loads the engine; None leaves a part out.
+
+    Raises:
+        InputError: it was built by another.
+    """
     if builder is not None and builder != made.builder:
         raise InputError(f"{file}: is an engine of {made.builder} and {builder} cannot load it; use {made.builder}")
     if version is not None and not _loads(made, version):

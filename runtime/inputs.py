@@ -62,12 +62,17 @@ def to_array(tensor: Tensor, value: object) -> Array:
             f"{tensor.name} is not an array ({one_line(error, 100)}); "
             f"give {tensor.dtype} of shape {shape_text(tensor)}"
         ) from error
-    array = _cast(tensor, _shaped(tensor, raw))
+    array = _cast(tensor, shaped(tensor, raw))
     _check_range(tensor, array)
     return array
 
 
-def _shaped(tensor: Tensor, array: Array) -> Array:
+def shaped(tensor: Tensor, array: Array) -> Array:
+    """``array`` with the axes of ``tensor``, its row axis added where a condition leaves it out.
+
+    Raises:
+        InputError: another shape, or no rows.
+    """
     rows = row_axis(tensor)
     if rows == 0 and tensor.role != "noise" and array.ndim == len(tensor.shape) - 1:
         array = array[None]

@@ -43,7 +43,7 @@ FORMAT = "samplegraph"
 FORMAT_VERSION = 1
 METADATA_KEY = "samplegraph.manifest"
 #: Keywords of a runtime's call, which no condition can be called.
-RESERVED = ("seed", "samples", "rng", "progress", "preview", "steps")
+RESERVED = ("seed", "samples", "rng", "progress", "preview", "steps", "device_output")
 DTYPES = ("float32", "float16", "bfloat16", "float64", "int64", "int32", "bool")
 ROLES = (
     *("noise", "step_noise", "condition", "negative", "guidance_scale", "sample", "image", "mask", "init_sample"),

@@ -15,7 +15,9 @@ from samplegraph.runtime.errors import InputError, one_line
 from samplegraph.runtime.manifest import Manifest, Tensor
 from samplegraph.runtime.optimized import load_as_it_stands
 from samplegraph.runtime.precision import check_precision, prepare_weights
-from samplegraph.runtime.providers import Provider, choose_providers, short_name
+from samplegraph.runtime.provider_choice import captures
+from samplegraph.runtime.providers import Named, provider_name, short_name
+from samplegraph.runtime.values import Value, host
 
 Array = npt.NDArray[Any]
 
@@ -30,22 +32,19 @@ class OnnxSession:
     Args:
         file: the graph.
         manifest: what it is said to be.
-        providers: see ``choose_providers``.
+        chosen: execution providers, as ``choose_providers`` names them.
         threads: threads within an operator; None for one per core.
 
     Raises:
-        InputError: ONNX Runtime is missing, lacks a provider, or refuses the graph; no provider has its precision; the
+        InputError: ONNX Runtime is missing or refuses the graph; no provider has its precision; the
             external weights are missing or lie outside the graph's folder; the graph is not what the manifest says, or
             was optimised for something else.
     """
 
-    def __init__(
-        self, file: Path, manifest: Manifest, providers: str | Sequence[Provider] | None, threads: int | None
-    ) -> None:
+    def __init__(self, file: Path, manifest: Manifest, chosen: Sequence[Named], threads: int | None) -> None:
         self._file = file
         self._outputs = [t.name for t in manifest.outputs]
-        ort = _onnxruntime()
-        chosen = choose_providers(providers, ort.get_available_providers())
+        self._ort = ort = onnxruntime()
         check_precision(manifest.precision, chosen)
         _check_weights(file, [manifest.weights.file, *manifest.weights.files])
         optimized = manifest.optimized_for
@@ -60,15 +59,17 @@ class OnnxSession:
             _check_weights(file, [optimized.file])
             load_as_it_stands(file, optimized, chosen, options, ort)
         try:
-            self._session = ort.InferenceSession(str(file), options, providers=chosen, enable_fallback=0)
+            self._session = ort.InferenceSession(str(file), options, providers=list(chosen), enable_fallback=0)
         except Exception as error:  # its exceptions share no base class
             raise InputError(
                 f"{file}: ONNX Runtime cannot load it ({_reason(error)}); "
                 "export it again, or update onnxruntime"
             ) from error
         self.providers: tuple[str, ...] = tuple(self._session.get_providers())
+        #: Whether ONNX Runtime was told to capture CUDA graphs.
+        self.captures = captures(chosen)
         for each in chosen:
-            name = each if isinstance(each, str) else each[0]
+            name = provider_name(each)
             if name not in self.providers:
                 raise InputError(
                     f"providers={short_name(name)!r} is installed but does not start here; "
@@ -77,19 +78,40 @@ class OnnxSession:
         _compare(file, manifest.inputs, self._session.get_inputs())
         _compare(file, manifest.outputs, self._session.get_outputs())
 
-    def run(self, feed: Mapping[str, Array]) -> list[Array]:
+    def run(self, feed: Mapping[str, Value]) -> list[Value]:
         """The outputs, in the manifest's order.
 
         Raises:
             InputError: ONNX Runtime fails.
         """
         try:
-            outputs: list[Array] = self._session.run(
-                self._outputs, {name: np.asarray(array, order="C") for name, array in feed.items()}
+            outputs: list[Value] = self._session.run(
+                self._outputs, {name: np.asarray(host(value), order="C") for name, value in feed.items()}
             )
         except Exception as error:
-            raise InputError(f"{self._file}: ONNX Runtime failed at running it ({_reason(error)})") from error
+            raise self._failed(error) from error
         return outputs
+
+    def io_binding(self) -> Any:
+        """An ``IOBinding`` of nothing."""
+        return self._session.io_binding()
+
+    def run_bound(self, binding: Any, options: Mapping[str, str]) -> None:
+        """Run on bound tensors, with ONNX Runtime's run ``options``, to the end.
+
+        Raises:
+            InputError: ONNX Runtime fails.
+        """
+        told = self._ort.RunOptions()
+        for key, value in options.items():
+            told.add_run_config_entry(key, value)
+        try:
+            self._session.run_with_iobinding(binding, told)
+        except Exception as error:
+            raise self._failed(error) from error
+
+    def _failed(self, error: Exception) -> InputError:
+        return InputError(f"{self._file}: ONNX Runtime failed at running it ({_reason(error)})")
 
 
 def _reason(error: Exception) -> str:
@@ -99,7 +121,12 @@ def _reason(error: Exception) -> str:
     )
 
 
-def _onnxruntime() -> Any:
+def onnxruntime() -> Any:
+    """The package.
+
+    Raises:
+        InputError: it is not installed, or its libraries do not load.
+    """
     try:
         return import_module("onnxruntime")
     except ImportError as error:

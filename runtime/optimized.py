@@ -11,7 +11,7 @@ import numpy as np
 
 from samplegraph.runtime.errors import InputError
 from samplegraph.runtime.manifest import OptimizedFor
-from samplegraph.runtime.providers import DEFAULT, short_name
+from samplegraph.runtime.providers import DEFAULT, Named, provider_name, short_name
 
 #: ONNX Runtime's switch for packing weights at load.
 PREPACKING_OFF = "session.disable_prepacking"
@@ -23,7 +23,7 @@ _PROBE = base64.b64decode(
 
 
 def load_as_it_stands(
-    file: Path, optimized: OptimizedFor, providers: Sequence[str | tuple[str, dict[str, Any]]], options: Any, ort: Any
+    file: Path, optimized: OptimizedFor, providers: Sequence[Named], options: Any, ort: Any
 ) -> None:
     """Set session ``options`` for ``file``: no optimisation at load, and weights packed as the manifest says.
 
@@ -31,7 +31,7 @@ def load_as_it_stands(
         InputError: it was optimised for another provider, a newer ONNX Runtime, or another kind of CPU.
     """
     plain = "use the plain graph, or export again here with --optimize-for cpu"
-    first = providers[0] if isinstance(providers[0], str) else providers[0][0]
+    first = provider_name(providers[0])
     if optimized.provider != "cpu" or first != DEFAULT:
         raise InputError(
             f"{file}: it was optimised for {optimized.provider} and cannot run with providers={short_name(first)!r}; "

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from samplegraph.runtime.errors import InputError
-from samplegraph.runtime.providers import DEFAULT, Provider, short_name
+from samplegraph.runtime.providers import DEFAULT, Provider, provider_name, short_name
 
 #: Providers with the operators of a bfloat16 network; the CPU's has none.
 _BFLOAT16 = ("cuda", "tensorrt", "nvtensorrtrtx", "migraphx")
@@ -20,7 +20,7 @@ def check_precision(precision: str, chosen: Sequence[Provider]) -> None:
     Raises:
         InputError: it is bfloat16, and they lack that.
     """
-    given = [short_name(each if isinstance(each, str) else each[0]) for each in chosen]
+    given = [short_name(provider_name(each)) for each in chosen]
     if precision == "bf16" and not any(name in _BFLOAT16 for name in given):
         raise InputError(
             f"providers={','.join(given)} cannot run a bfloat16 network, which takes one of {', '.join(_BFLOAT16)} "

@@ -9,6 +9,8 @@ from samplegraph.runtime.errors import InputError, suggest
 
 #: A provider's name, or that and its options.
 Provider: TypeAlias = str | tuple[str, Mapping[str, Any]]
+#: ONNX Runtime's name for it, and the options as ONNX Runtime takes them.
+Named: TypeAlias = str | tuple[str, dict[str, Any]]
 
 DEFAULT = "CPUExecutionProvider"
 _SUFFIX = "ExecutionProvider"
@@ -19,9 +21,12 @@ def short_name(provider: str) -> str:
     return provider.removesuffix(_SUFFIX).lower()
 
 
-def choose_providers(
-    asked: str | Sequence[Provider] | None, available: Sequence[str]
-) -> list[str | tuple[str, dict[str, Any]]]:
+def provider_name(provider: Provider) -> str:
+    """The name without options."""
+    return provider if isinstance(provider, str) else provider[0]
+
+
+def choose_providers(asked: str | Sequence[Provider] | None, available: Sequence[str]) -> list[Named]:
     """ONNX Runtime's names for the providers asked for, in order of preference.
 
     Args:
@@ -34,7 +39,7 @@ def choose_providers(
     """
     if asked is None:
         return [DEFAULT]
-    chosen: list[str | tuple[str, dict[str, Any]]] = []
+    chosen: list[Named] = []
     for each in [asked] if isinstance(asked, str) else list(asked):
         name, options = (each, None) if isinstance(each, str) else _pair(each)
         full = _full_name(name, available)

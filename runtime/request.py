@@ -9,9 +9,12 @@ import numpy as np
 
 from samplegraph.runtime.conditions import gather, missing
 from samplegraph.runtime.errors import InputError, one_line
-from samplegraph.runtime.inputs import Array, row_axis, to_array
+from samplegraph.runtime.gpu.cuda import Cuda
+from samplegraph.runtime.gpu.foreign import to_value
+from samplegraph.runtime.inputs import row_axis
 from samplegraph.runtime.manifest import Manifest, Tensor
 from samplegraph.runtime.noise import NoiseError, Rng, draw
+from samplegraph.runtime.values import Value, repeated
 
 
 @dataclass(frozen=True)
@@ -19,7 +22,7 @@ class Request:
     """M samples and one array per input of the graph, each with M rows (scalars with none)."""
 
     samples: int
-    arrays: Mapping[str, Array]
+    arrays: Mapping[str, Value]
 
 
 @dataclass(frozen=True)
@@ -33,22 +36,24 @@ class Randomness:
 
 
 def assemble(
-    manifest: Manifest, source: Randomness, samples: int | None, given: Mapping[str, object]
+    manifest: Manifest, source: Randomness, samples: int | None, given: Mapping[str, object], cuda: Cuda | None = None
 ) -> Request:
     """Check everything that a caller gave and complete it with defaults and noise.
+
+    Args:
+        cuda: the GPU that the sampler runs on and that inputs may lie on, if there is one.
 
     Raises:
         InputError: a name, dtype, shape, value or number of rows is not allowed, or something is missing.
     """
     _check_source(manifest, source)
-    conditions = gather(manifest, {k: v for k, v in given.items() if v is not None})
-    own = _own_noise(manifest, source)
+    conditions = gather(manifest, {k: v for k, v in given.items() if v is not None}, cuda)
+    own = _own_noise(manifest, source, cuda)
     count = _samples(manifest, source, samples, own, conditions)
     arrays = own or _draw(manifest, source, count)
     for name, array in conditions.items():
         rows = row_axis(_tensor(manifest, name))
-        shape = array.shape if rows is None else (count, *array.shape[1:])
-        arrays[name] = np.broadcast_to(array, shape)
+        arrays[name] = array if rows is None else repeated(array, count, rows)
     _check_symbols(manifest, arrays)
     return Request(count, {t.name: arrays[t.name] for t in manifest.sampler_inputs})
 
@@ -72,11 +77,11 @@ def _check_source(manifest: Manifest, source: Randomness) -> None:
         raise InputError(f"seed is missing; give seed=0 (or one per sample), or your own {both}")
 
 
-def _own_noise(manifest: Manifest, source: Randomness) -> dict[str, Array]:
+def _own_noise(manifest: Manifest, source: Randomness, cuda: Cuda | None) -> dict[str, Value]:
     """The caller's noise arrays; nothing where a seed is given."""
     if source.noise is None:
         return {}
-    arrays = {}
+    arrays: dict[str, Value] = {}
     for role, value in (("noise", source.noise), ("step_noise", source.step_noise)):
         tensor = manifest.input(role)
         if tensor is None:
@@ -87,7 +92,7 @@ def _own_noise(manifest: Manifest, source: Randomness) -> dict[str, Array]:
         elif value is None:
             raise missing(tensor, ", the slices in step order")
         else:
-            arrays[tensor.name] = to_array(tensor, value)
+            arrays[tensor.name] = to_value(tensor, value, cuda)
     return arrays
 
 
@@ -95,8 +100,8 @@ def _samples(
     manifest: Manifest,
     source: Randomness,
     samples: int | None,
-    own: Mapping[str, Array],
-    conditions: Mapping[str, Array],
+    own: Mapping[str, Value],
+    conditions: Mapping[str, Value],
 ) -> int:
     """M: the number on which all that has one row per sample agrees."""
     counts: dict[str, int] = {}
@@ -130,7 +135,7 @@ def _rows(name: str, count: int) -> str:
     )
 
 
-def _draw(manifest: Manifest, source: Randomness, samples: int) -> dict[str, Array]:
+def _draw(manifest: Manifest, source: Randomness, samples: int) -> dict[str, Value]:
     tensor = manifest.input("noise")
     if tensor is None:
         return {}
@@ -156,7 +161,7 @@ def _draw(manifest: Manifest, source: Randomness, samples: int) -> dict[str, Arr
     return dict(drawn)
 
 
-def _check_symbols(manifest: Manifest, arrays: Mapping[str, Array]) -> None:
+def _check_symbols(manifest: Manifest, arrays: Mapping[str, Value]) -> None:
     """A symbolic axis that several inputs share has one size."""
     sizes: dict[str, tuple[str, int]] = {}
     for tensor in manifest.sampler_inputs:

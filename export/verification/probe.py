@@ -19,6 +19,7 @@ from samplegraph.runtime.manifest import Chunk, Manifest, OptimizedFor, Recurren
 from samplegraph.runtime.manifest_file import read_manifest
 from samplegraph.runtime.optimized import load_as_it_stands
 from samplegraph.runtime.precision import prepare_weights
+from samplegraph.runtime.values import Value, host
 
 _PROBE = "probe."
 
@@ -58,7 +59,7 @@ def run_steps(
 
 def _run_chunks(path: Path, inputs: dict[str, np.ndarray], first: Chunk, rounded: bool) -> list[np.ndarray]:
     found: list[np.ndarray] = []
-    carried: dict[str, np.ndarray] = {}
+    carried: dict[str, Value] = {}
     for file in chunk_files(path, first):
         manifest = read_manifest(file)
         own = [t.name for t in manifest.outputs]
@@ -74,7 +75,7 @@ def _run_evaluations(
     graph = _Graph(path, [t.name for t in manifest.outputs], (), None, rounded)
     found: dict[int, np.ndarray] = {}
     driver = Evaluations(manifest, graph, known.tables[0])
-    driver.run(inputs, lambda position: found.__setitem__(position.step, position.sample))
+    driver.run(inputs, lambda position: found.__setitem__(position.step, host(position.sample)))
     return [found[step] for step in sorted(found)]
 
 
@@ -115,7 +116,7 @@ class _Graph:
                 source, options, providers=["CPUExecutionProvider"], enable_fallback=0
             )
 
-    def run(self, feed: Mapping[str, np.ndarray]) -> list[np.ndarray]:
+    def run(self, feed: Mapping[str, Value]) -> list[Value]:
         with self._refusing():
             results = self._session.run(self._names, dict(feed))
         found: dict[str, np.ndarray] = dict(zip(self._names, results, strict=True))

@@ -125,6 +125,14 @@ def test_files_that_are_no_engine_are_refused(engine: Path) -> None:
         check_engine(engine)
 
 
-def test_engines_are_not_run_yet(engine: Path) -> None:
-    with pytest.raises(InputError, match=r"this runtime runs \.onnx files; give the \.onnx file it belongs to"):
-        Engine(engine)
+def test_other_weights_are_refused(engine: Path) -> None:
+    manifest = read_manifest(engine)
+    other = replace(manifest, weights=replace(manifest.weights, sha256="1" * 64))
+    sidecar(engine).write_text(other.to_json(), encoding="utf-8")
+    with pytest.raises(InputError, match="was built from other weights than its sidecar describes"):
+        check_engine(engine)
+
+
+def test_a_sidecar_is_not_run(engine: Path) -> None:
+    with pytest.raises(InputError, match=r"is no graph; give the \.onnx file, or the engine, that it belongs to"):
+        Engine(sidecar(engine))

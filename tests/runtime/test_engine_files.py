@@ -112,7 +112,7 @@ def test_the_manifest_of_an_engine_is_its_sidecar(toy: Toy, tmp_path: Path) -> N
     refused(lambda: read_manifest(engine), "x.sm89.engine.json: no such file")
     (tmp_path / "x.sm89.engine.json").write_text(manifest.to_json())
     assert read_manifest(engine) == manifest
-    refused(lambda: Engine(engine), "runs .onnx files")
+    refused(lambda: Engine(engine), "describes a graph and no engine")
     (tmp_path / "x.sm89.engine.json").write_bytes(b"\xff\xfe")
     refused(lambda: read_manifest(engine), "not UTF-8")
     (tmp_path / "x.sm89.engine.json").write_text("{")

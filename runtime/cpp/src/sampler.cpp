@@ -11,7 +11,7 @@ namespace sg {
 namespace {
 
 constexpr const char* kLayouts[] = {"unrolled", "loop", "chunked", "step"};
-constexpr const char* kReserved[] = {"seed", "samples", "rng", "progress", "preview", "steps"};
+constexpr const char* kReserved[] = {"seed", "samples", "rng", "progress", "preview", "steps", "device_output"};
 
 }  // namespace
 

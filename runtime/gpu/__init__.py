@@ -1,0 +1,1 @@
+"""NVIDIA GPUs: their memory, and engines and graphs whose tensors are bound once. Libraries load on first use."""

@@ -1,0 +1,52 @@
+"""Execution providers for NVIDIA GPUs: which are tried for ``auto``, and the options they are given."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from samplegraph.runtime.notes import Notes
+from samplegraph.runtime.providers import DEFAULT, Named, provider_name, short_name
+
+#: The word for the best provider that starts.
+AUTO = "auto"
+#: From the best to the last that is tried.
+_RANKED = ("nvtensorrtrtx", "tensorrt", "cuda", "migraphx", "rocm", "dml")
+#: Providers that work on CUDA's memory -> their switch for CUDA graphs.
+_GRAPH_SWITCH = {"nvtensorrtrtx": "enable_cuda_graph", "tensorrt": "trt_cuda_graph_enable", "cuda": "enable_cuda_graph"}
+
+
+def candidates(available: Sequence[str]) -> list[list[Named]]:
+    """What ``auto`` tries in turn: each GPU's provider with the CPU behind it for what it lacks, the CPU last."""
+    found: list[list[Named]] = [[full, DEFAULT] for short in _RANKED for full in available if short_name(full) == short]
+    return [*found, [DEFAULT]]
+
+
+def on_cuda(chosen: Sequence[Named]) -> bool:
+    """Whether the first choice works on CUDA's memory."""
+    return short_name(provider_name(chosen[0])) in _GRAPH_SWITCH
+
+
+def with_options(chosen: Sequence[Named], tf32: bool, graphs: bool, notes: Notes) -> list[Named]:
+    """``chosen`` with options for TF32 and CUDA graphs; an option that is there already stays as it is."""
+    made: list[Named] = []
+    for each in chosen:
+        name = short_name(provider_name(each))
+        if name not in _GRAPH_SWITCH:
+            made.append(each)
+            continue
+        options: dict[str, Any] = {_GRAPH_SWITCH[name]: "1"} if graphs else {}
+        if name == "cuda":
+            options["use_tf32"] = str(int(tf32))
+        elif not tf32 and os.environ.get("NVIDIA_TF32_OVERRIDE") != "0":
+            notes.add(f"{name} has no switch for TF32; set NVIDIA_TF32_OVERRIDE=0 for products in full float32")
+        given: Mapping[str, Any] = {} if isinstance(each, str) else each[1]
+        made.append((provider_name(each), {**options, **given}))
+    return made
+
+
+def captures(chosen: Sequence[Named]) -> bool:
+    """Whether one of them is told to capture CUDA graphs."""
+    asked = [(_GRAPH_SWITCH.get(short_name(each[0])), each[1]) for each in chosen if not isinstance(each, str)]
+    return any(switch is not None and str(options.get(switch, 0)) in ("1", "True") for switch, options in asked)
