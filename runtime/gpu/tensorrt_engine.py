@@ -38,6 +38,8 @@ class TensorRTEngine:
         self._name = manifest.engine.builder
         self._log, self._errors = error_log(trt)
         self._runtime = trt.Runtime(self._log)
+        if manifest.engine.version_compatible:
+            self._runtime.engine_host_code_allowed = True
         self._engine = self._runtime.deserialize_cuda_engine(file.read_bytes())
         if self._engine is None:
             raise InputError(f"{file}: {self._name} cannot load it ({self._said()}); {REBUILD}")
