@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
+from samplegraph.runtime.errors import InputError
+from samplegraph.runtime.manifest import RESERVED, Manifest
 from samplegraph.runtime.session import Session
 from samplegraph.runtime.values import Value
+
+#: Layouts this runtime can drive.
+LAYOUTS = ("unrolled", "loop", "chunked", "step")
 
 
 @dataclass(frozen=True)
@@ -57,3 +63,19 @@ class WholeGraph:
         if watch is not None:
             watch(Position(self._last, sample, None))
         return sample
+
+
+def check_drivable(path: Path, manifest: Manifest) -> None:
+    """Whether there is a driver for the sampler, and it can be called.
+
+    Raises:
+        InputError: a layout that is not known, or an input called as an argument of the call.
+    """
+    if manifest.layout.partition(":")[0] not in LAYOUTS:
+        raise InputError(
+            f"{path}: layout {manifest.layout!r} is not one this runtime drives ({', '.join(LAYOUTS)}); "
+            "update samplegraph"
+        )
+    for tensor in manifest.sampler_inputs:
+        if tensor.name in RESERVED:
+            raise InputError(f"{path}: an input is called {tensor.name!r}, as is an argument of the call; rename it")

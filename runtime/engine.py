@@ -5,28 +5,24 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import replace
 from pathlib import Path
 from typing import Literal, overload
 
 from samplegraph.runtime.chunks import Chunks, chunk_files
-from samplegraph.runtime.driver import Driver, WholeGraph
+from samplegraph.runtime.driver import Driver, WholeGraph, check_drivable
 from samplegraph.runtime.errors import InputError
 from samplegraph.runtime.evaluations import Evaluations
 from samplegraph.runtime.gpu.device_array import DeviceArray
 from samplegraph.runtime.inputs import Array
 from samplegraph.runtime.loading import Wanted, load
-from samplegraph.runtime.manifest import RESERVED, Manifest, Tensor
+from samplegraph.runtime.manifest import Manifest, Tensor
 from samplegraph.runtime.manifest_file import read_manifest
 from samplegraph.runtime.noise import Rng
 from samplegraph.runtime.notes import Notes
 from samplegraph.runtime.providers import Provider
 from samplegraph.runtime.request import Randomness, assemble
 from samplegraph.runtime.sampling import Preview, Progress, Watching, to_device, to_host
-from samplegraph.runtime.tables import table_for
-
-#: Layouts this runtime can drive.
-LAYOUTS = ("unrolled", "loop", "chunked", "step")
+from samplegraph.runtime.tables import drawing, table_for
 
 
 class Engine:
@@ -66,7 +62,7 @@ class Engine:
         if self.path.suffix == ".json":
             raise InputError(f"{self.path}: is no graph; give the .onnx file, or the engine, that it belongs to")
         self.manifest: Manifest = read_manifest(self.path)
-        _check_layout(self.path, self.manifest)
+        check_drivable(self.path, self.manifest)
         chunk = self.manifest.chunk
         files = [self.path] if chunk is None else chunk_files(self.path, chunk)
         manifests = [self.manifest] if chunk is None else [read_manifest(file) for file in files]
@@ -193,27 +189,4 @@ class Engine:
                 return self.driver, self.manifest
             raise InputError(f"steps={steps!r}: {self.path} takes {own} steps; export one with --layout step to choose")
         table = table_for(self.path, known, steps)
-        return Evaluations(self.manifest, self._session, table), self._drawing(table.noise_slices)
-
-    def _drawing(self, slices: int) -> Manifest:
-        """The manifest, its noise that of a sampler which draws so many slices."""
-        shape = next((t.shape for t in self.manifest.caller if t.role == "noise"), ())
-        draws = next((t for t in self.manifest.caller if t.role == "step_noise"), None)
-        caller = tuple(t for t in self.manifest.caller if t.role != "step_noise")
-        if slices:
-            one = draws or Tensor("step_noise", "float32", (), "step_noise", "unit normal, one slice per draw")
-            caller = (*caller, replace(one, shape=(slices, *shape)))
-        return replace(self.manifest, caller=caller, noise=replace(self.manifest.noise, slices=slices))
-
-
-def _check_layout(path: Path, manifest: Manifest) -> None:
-    if manifest.layout.partition(":")[0] not in LAYOUTS:
-        raise InputError(
-            f"{path}: layout {manifest.layout!r} is not one this runtime drives ({', '.join(LAYOUTS)}); "
-            "update samplegraph"
-        )
-    for tensor in manifest.sampler_inputs:
-        if tensor.name in RESERVED:
-            raise InputError(
-                f"{path}: an input is called {tensor.name!r}, as is an argument of the call; rename it"
-            )
+        return Evaluations(self.manifest, self._session, table), drawing(self.manifest, table.noise_slices)

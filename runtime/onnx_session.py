@@ -116,9 +116,8 @@ class OnnxSession:
 
 def _reason(error: Exception) -> str:
     """What ONNX Runtime says, without its codes and where in its source it said so."""
-    return one_line(
-        re.split(r"\[ONNXRuntimeError\] : \d+ : \w+ : |Exception during initialization: ", str(error))[-1]
-    )
+    said = re.split(r"\[ONNXRuntimeError\] : \d+ : \w+ : |Exception during initialization: ", str(error))[-1]
+    return one_line(re.sub(r"^\S*/onnxruntime/\S+:\d+ [^()]*\([^()]*\) ", "", said))
 
 
 def onnxruntime() -> Any:

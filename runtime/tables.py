@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from samplegraph.runtime.errors import InputError
+from samplegraph.runtime.manifest import Manifest, Tensor
 from samplegraph.runtime.manifest_json import coefficient_table
 from samplegraph.runtime.manifest_layouts import CoefficientTable, Recurrence
 
@@ -59,3 +60,14 @@ def tables_json(known: Recurrence, tables: list[CoefficientTable]) -> str:
     """The text of such a file."""
     data = {"format": FORMAT, "sampler": known.sampler, "tables": [asdict(t) for t in tables]}
     return json.dumps(data, sort_keys=True, indent=1, allow_nan=False) + "\n"
+
+
+def drawing(manifest: Manifest, slices: int) -> Manifest:
+    """The manifest, its noise that of a sampler which draws so many slices."""
+    shape = next((t.shape for t in manifest.caller if t.role == "noise"), ())
+    draws = next((t for t in manifest.caller if t.role == "step_noise"), None)
+    caller = tuple(t for t in manifest.caller if t.role != "step_noise")
+    if slices:
+        one = draws or Tensor("step_noise", "float32", (), "step_noise", "unit normal, one slice per draw")
+        caller = (*caller, replace(one, shape=(slices, *shape)))
+    return replace(manifest, caller=caller, noise=replace(manifest.noise, slices=slices))

@@ -18,13 +18,18 @@ from samplegraph.export.cli.values import parse_seed, parse_settings
 from samplegraph.runtime import Engine, InputError
 from samplegraph.runtime.manifest import RESERVED
 from samplegraph.runtime.noise import Rng
+from samplegraph.runtime.providers import short_name
 
 EXAMPLE = "samplegraph run build/digits-ddim-25.onnx --seed 0 --set class_labels=0,1,2,3 --output digits.png"
 
 
 def run(
     file: Annotated[
-        Path, typer.Argument(help="The .onnx file that `samplegraph export` wrote.", show_default=False)
+        Path,
+        typer.Argument(
+            help="The .onnx file that `samplegraph export` wrote, or the engine of `samplegraph build`.",
+            show_default=False,
+        ),
     ],
     seed: Annotated[
         str | None,
@@ -54,8 +59,13 @@ def run(
         ),
     ] = None,
     providers: Annotated[
-        str | None, typer.Option(help="ONNX Runtime providers in order, such as cuda,cpu. Default: cpu.")
+        str | None,
+        typer.Option(
+            help="ONNX Runtime providers in order, such as cuda,cpu, or auto: the best that starts here. Default: cpu.",
+            show_default=False,
+        ),
     ] = None,
+    tf32: Annotated[bool, typer.Option("--tf32", help="Let a GPU multiply float32 with 10 bits of mantissa.")] = False,
     threads: Annotated[int | None, typer.Option(help="Threads. Default: one per core.")] = None,
     output: Annotated[
         Path | None,
@@ -73,7 +83,7 @@ def run(
     start = perf_counter()
     engine = interruptible(
         lambda: Engine(
-            file, providers=providers.split(",") if providers is not None else None, threads=threads
+            file, providers=providers.split(",") if providers is not None else None, threads=threads, tf32=tf32
         )
     )
     if "seed" not in inputs and "noise" not in inputs and engine.manifest.input("noise") is not None:
@@ -109,10 +119,13 @@ def run(
     size = "x".join(map(str, shape))
     count = f"{len(drawn)} {'sample' if len(drawn) == 1 else 'samples'}"
     stdout().print(
-        f"{output}  {count} of {size}, loaded in {loaded - start:.2f} s, sampled in {done - loaded:.2f} s",
+        f"{output}  {count} of {size}, loaded in {loaded - start:.2f} s, sampled in {done - loaded:.2f} s "
+        f"by {short_name(engine.providers[0])}",
         soft_wrap=True,
         markup=False,
     )
+    for note in engine.notes:
+        typer.echo(f"note: {note}", err=True)
 
 
 def write(samples: npt.NDArray[Any], output: Path) -> None:
@@ -129,7 +142,8 @@ def _inputs(seed: str | None, settings: list[str], guidance_scale: float | None)
     inputs = parse_settings(settings)
     for name in RESERVED:
         if name in inputs:
-            raise InputError(f"--set {name} is not an input of the graph; give --{name} instead")
+            fix = "leave it out" if name in ("progress", "preview", "device_output") else f"give --{name} instead"
+            raise InputError(f"--set {name} is not an input of the graph; {fix}")
     if guidance_scale is not None:
         if "guidance_scale" in inputs:
             raise InputError("--guidance-scale and --set guidance_scale are both given; give one of them")

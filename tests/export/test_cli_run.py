@@ -123,3 +123,18 @@ print(main(["run", path, "--set", "class_labels=0,1", "-o", "x.png"]), main(["in
     assert lines[1].startswith("error: list needs ")
     assert lines[1].endswith('pip install "samplegraph[export]"')
     assert len(lines) == 2
+
+
+@pytest.mark.filterwarnings("ignore:Specified provider")
+def test_auto_says_what_it_took_and_why_not_another(
+    toy: Toy, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import onnxruntime
+
+    known = ["CUDAExecutionProvider", *onnxruntime.get_available_providers()]
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: known)
+    assert run(toy(), "--set", "class_labels=3", "--providers", "auto", "-o", "x.npy") == 0
+    said = capsys.readouterr()
+    assert said.out.rstrip().endswith(" s by cpu")
+    assert said.err.startswith("note: not cuda: ")
+    assert said.err.count("\n") == 1

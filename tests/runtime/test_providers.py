@@ -1,0 +1,197 @@
+"""ONNX Runtime's GPU providers, on stand-ins that run on the CPU: bound tensors, CUDA graphs, and ``auto``."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime as ort
+import pytest
+from fake_cuda import FakeCuda
+
+from samplegraph.runtime import Engine, InputError
+from samplegraph.runtime.gpu.onnx_binding import OnnxOnGpu
+
+Toy = Callable[..., Path]
+GPU = {"nvtensorrtrtx": "NvTensorRTRTX", "tensorrt": "Tensorrt", "cuda": "CUDA"}
+
+
+class Runtime:
+    """ONNX Runtime with providers that it does not have, and what it was told."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.starting = {f"{name}ExecutionProvider" for name in (*GPU.values(), "CPU")}
+        self.refuses: set[str] = set()
+        self.fails_with_graphs = False
+        self.sessions: list[Any] = []
+        self.bindings: list[Any] = []
+        self.runs: list[dict[str, str]] = []
+        self.waiting: Callable[[], int] = lambda: 0
+        session, options = ort.InferenceSession, ort.RunOptions
+        known = [*self.starting]
+        world = self
+
+        class Session:
+            def __init__(self, file: str, settings: Any, providers: list[Any], **_: Any) -> None:
+                self.told = {p if isinstance(p, str) else p[0]: {} if isinstance(p, str) else p[1] for p in providers}
+                for told in self.told.values():
+                    if world.refuses & set(told):
+                        raise RuntimeError("This session cannot use the graph capture feature")
+                self._real = session(file, settings, providers=["CPUExecutionProvider"])
+                world.sessions.append(self)
+
+            def get_providers(self) -> list[str]:
+                return [name for name in self.told if name in world.starting]
+
+            def io_binding(self) -> Any:
+                world.bindings.append(self._real.io_binding())
+                return world.bindings[-1]
+
+            def run_with_iobinding(self, binding: Any, told: Any) -> None:
+                world.runs.append(told.entries)
+                assert world.waiting() == 0
+                if world.fails_with_graphs and told.entries.get("gpu_graph_id", "-1") != "-1":
+                    raise RuntimeError("operation not permitted when stream is capturing")
+                self._real.run_with_iobinding(binding, told)
+
+            def __getattr__(self, name: str) -> Any:
+                return getattr(self._real, name)
+
+        class Options(options):
+            def __init__(self) -> None:
+                super().__init__()
+                self.entries: dict[str, str] = {}
+
+            def add_run_config_entry(self, key: str, value: str) -> None:
+                self.entries[key] = value  # the CPU knows none of them
+
+        monkeypatch.setattr(ort, "InferenceSession", Session)
+        monkeypatch.setattr(ort, "RunOptions", Options)
+        monkeypatch.setattr(ort, "get_available_providers", lambda: known)
+        monkeypatch.setattr(OnnxOnGpu, "device", "cpu")
+
+
+@pytest.fixture
+def plain(toy: Toy) -> Callable[..., np.ndarray]:
+    """What the CPU's provider gives for a graph of any batch and one slice."""
+    return Engine(toy("plain.onnx", batch="batch", slices=1)).__call__
+
+
+@pytest.fixture
+def runtime(plain: Any, monkeypatch: pytest.MonkeyPatch) -> Runtime:
+    return Runtime(monkeypatch)
+
+
+@pytest.fixture
+def cuda(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> FakeCuda:
+    found = FakeCuda()
+    runtime.waiting = lambda: len(found.queue)
+    monkeypatch.setitem(sys.modules, "cuda.bindings.runtime", found)
+    return found
+
+
+def graph(toy: Toy, batch: int | str = "batch") -> Path:
+    return toy(batch=batch, slices=1)
+
+
+@pytest.mark.parametrize("provider", list(GPU))
+def test_tensors_are_bound_once_per_batch(
+    toy: Toy, plain: Any, runtime: Runtime, cuda: FakeCuda, provider: str
+) -> None:
+    engine = Engine(graph(toy), providers=[provider, "cpu"])
+    assert engine.providers == (f"{GPU[provider]}ExecutionProvider", "CPUExecutionProvider")
+    for samples in (1, 2, 1, 2, 1):
+        given = {"seed": list(range(samples)), "class_labels": 3}
+        assert np.array_equal(engine(**given), plain(**given))
+    assert len(runtime.bindings) == 2
+    assert cuda.calls["cudaMalloc"] == 2 * 5
+    assert cuda.calls["in"] == 5 * 4
+
+
+def test_tf32_and_cuda_graphs_are_told(toy: Toy, runtime: Runtime, cuda: FakeCuda) -> None:
+    path = graph(toy, 1)
+
+    def told(provider: Any, **options: Any) -> Any:
+        engine = Engine(path, providers=[provider], **options)
+        return *runtime.sessions[-1].told.values(), any("NVIDIA_TF32_OVERRIDE=0" in note for note in engine.notes)
+
+    assert told("cuda") == ({"enable_cuda_graph": "1", "use_tf32": "0"}, False)
+    assert told("cuda", tf32=True, cuda_graph=False) == ({"use_tf32": "1"}, False)
+    given = {"use_tf32": 1, "device_id": 0}
+    assert told(("cuda", given))[0] == {"enable_cuda_graph": "1", **given}
+    assert told("tensorrt") == ({"trt_cuda_graph_enable": "1"}, True)
+    assert told("nvtensorrtrtx", tf32=True) == ({"enable_cuda_graph": "1"}, False)
+
+
+def test_one_cuda_graph_per_batch(toy: Toy, runtime: Runtime, cuda: FakeCuda) -> None:
+    engine = Engine(graph(toy), providers="cuda")
+    for samples in (1, 2, 1, 2):
+        engine(seed=list(range(samples)), class_labels=0)
+    assert [entries["gpu_graph_id"] for entries in runtime.runs] == ["1", "2", "1", "2"]
+    Engine(graph(toy), providers="cuda", cuda_graph=False)(seed=0, class_labels=0)
+    assert runtime.runs[-1] == {}
+    Engine(graph(toy), providers="tensorrt")(seed=0, class_labels=0)  # which captures one shape only
+    assert runtime.runs[-1] == {}
+
+
+@pytest.mark.parametrize("when", ["load", "run"])
+def test_where_onnx_runtime_refuses_cuda_graphs_it_runs_without(
+    toy: Toy, plain: Any, runtime: Runtime, cuda: FakeCuda, when: str
+) -> None:
+    runtime.fails_with_graphs = when == "run"
+    runtime.refuses = {"enable_cuda_graph"} if when == "load" else set()
+    engine = Engine(graph(toy), providers="cuda")
+    for seed in range(3):
+        assert np.array_equal(engine(seed=seed, class_labels=1), plain(seed=seed, class_labels=1))
+    (note,) = engine.notes
+    assert note.startswith("no CUDA graph: ")
+    assert "\n" not in note
+    assert runtime.runs[-1] == ({} if when == "load" else {"gpu_graph_id": "-1"})
+    assert len(runtime.runs) == (3 if when == "load" else 4)
+
+
+def test_without_cuda_python_onnx_runtime_copies(
+    toy: Toy, plain: Any, runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "cuda.bindings.runtime", None)
+    engine = Engine(graph(toy), providers="cuda")
+    assert np.array_equal(engine(seed=0, class_labels=1), plain(seed=0, class_labels=1))
+    (note,) = engine.notes
+    assert note.startswith("inputs and outputs are copied at every call: cuda-python cannot be imported")
+    assert runtime.sessions[-1].told["CUDAExecutionProvider"] == {"use_tf32": "0"}
+
+
+@pytest.mark.parametrize(
+    ("missing", "taken"),
+    [
+        ((), "nvtensorrtrtx"),
+        (("nvtensorrtrtx",), "tensorrt"),
+        (("nvtensorrtrtx", "tensorrt"), "cuda"),
+        (tuple(GPU), "cpu"),
+    ],
+)
+def test_auto_takes_the_best_that_starts(
+    toy: Toy, plain: Any, runtime: Runtime, cuda: FakeCuda, missing: tuple[str, ...], taken: str
+) -> None:
+    runtime.starting -= {f"{GPU[name]}ExecutionProvider" for name in missing}
+    engine = Engine(graph(toy, 1), providers="auto", tf32=True)
+    assert engine.providers[0].lower() == f"{taken}executionprovider"
+    assert np.array_equal(engine(seed=0, class_labels=1), plain(seed=0, class_labels=1))
+    assert [note.partition(":")[0] for note in engine.notes] == [f"not {name}" for name in missing]
+    assert all("installed but does not start here" in note for note in engine.notes)
+
+
+def test_auto_is_the_cpu_where_there_is_nothing_else(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ort, "get_available_providers", lambda: ["AzureExecutionProvider", "CPUExecutionProvider"])
+    engine = Engine(toy(), providers=["auto"])
+    assert (engine.providers, engine.notes) == (("CPUExecutionProvider",), ())
+
+
+def test_auto_says_what_is_wrong_with_the_file(toy: Toy, runtime: Runtime, cuda: FakeCuda) -> None:
+    path = toy()
+    path.write_bytes(path.read_bytes()[:-40])
+    with pytest.raises(InputError, match="truncated or not an ONNX file"):
+        Engine(path, providers="auto")
