@@ -87,7 +87,8 @@ def signature(
     given = dict(conditions or {})
     for c in sampler.spec.conditions:
         _check_name(c.name)
-        given.setdefault(c.name, np.full(c.shape, _example(c), dtype=c.dtype))
+        if c.name not in given:
+            given[c.name] = np.full(_usual_shape(c), _example(c), dtype=c.dtype)
     names = sampler.model_conditions(given)
     for name in names:
         _check_name(name)
@@ -138,6 +139,21 @@ def _batch(batch: int | str | None, first: int) -> int | None:
     return batch
 
 
+def _usual_shape(c: Condition) -> tuple[int, ...]:
+    shape = c.usual_shape
+    if shape is None:
+        raise ExportError(
+            f"condition {c.name} has no usual shape, the model takes {_axes(c)}; give an example, as --condition "
+            f"{c.name}={c.dtype}:{','.join('8' if n is None else str(n) for n in c.shape)} does"
+        )
+    return shape
+
+
+def _axes(c: Condition) -> str:
+    axes = (None, *c.shape[1:]) if c.any_length else c.shape
+    return f"({', '.join(['B', *('any' if n is None else str(n) for n in axes)])})"
+
+
 def _example(c: Condition) -> float:
     return 0.0 if c.minimum is None else c.minimum
 
@@ -167,10 +183,7 @@ def _rows(name: str, value: Any, declared: Condition | None, batch: int) -> torc
         if tensor.ndim == len(declared.shape) and declared.takes(tensor.shape):
             tensor = tensor[None]
         if not declared.takes(tensor.shape[1:]):
-            axes = ["any", *declared.shape[1:]] if declared.any_length else declared.shape
-            raise ExportError(
-                f"condition {name} has shape {tuple(tensor.shape)}; the model takes (B, {', '.join(map(str, axes))})"
-            )
+            raise ExportError(f"condition {name} has shape {tuple(tensor.shape)}; the model takes {_axes(declared)}")
     if tensor.ndim == 0:
         tensor = tensor[None]
     if tensor.shape[0] not in (1, batch):

@@ -45,7 +45,8 @@ class Denoiser(nn.Module):
         self.splits = spec.learned_variance or scheduler.learned_variance
         self.classes = scheduler.classes
         self.sample_dtype = torch.int64 if self.classes else None
-        self.dtype = next((p.dtype for p in network.parameters() if p.is_floating_point()), torch.float32)
+        weights = (p.dtype for p in network.parameters() if p.is_floating_point())
+        self.dtype = next(weights, torch.float32) if spec.dtype is None else getattr(torch, spec.dtype)
         self.profile = scheduler.profile()
         refuse_blind(self.prediction_type, self.options, self.grid, self.profile.points)
         self.apart = scheduler.apart

@@ -12,7 +12,8 @@ from typing import Any
 from torch import nn
 
 from samplegraph.models.adapters.registry import adapted
-from samplegraph.models.sources.checkpoint import find_checkpoint
+from samplegraph.models.sources.checkpoint import ONNX_FILE, find_checkpoint
+from samplegraph.models.sources.onnx_denoiser import OnnxDenoiser
 from samplegraph.schedulers import OptionError
 from samplegraph.schedulers.errors import suggest
 
@@ -23,9 +24,9 @@ def load_model(source: str | os.PathLike[str], *, allow_pickle: bool = False) ->
     """The denoiser that ``source`` names, in evaluation mode.
 
     Args:
-        source: a built-in name; a folder that diffusers' ``save_pretrained`` wrote, a denoiser's or a pipeline's; or
-            ``package.module:factory`` where the factory takes no arguments and returns a ``torch.nn.Module``; the
-            current folder is searched too.
+        source: a built-in name; a folder that diffusers' ``save_pretrained`` or optimum wrote, a denoiser's or a
+            pipeline's; an ``.onnx`` file; or ``package.module:factory`` where the factory takes no arguments and
+            returns a ``torch.nn.Module``; the current folder is searched too.
         allow_pickle: read weights that torch pickled, which can run any code that is in them.
 
     Raises:
@@ -37,13 +38,17 @@ def load_model(source: str | os.PathLike[str], *, allow_pickle: bool = False) ->
         return _made(text, BUILT_IN[text])
     path = Path(text)
     if text and path.is_dir():
-        return adapted(find_checkpoint(path), allow_pickle)
+        checkpoint = find_checkpoint(path)
+        graph = checkpoint.folder / ONNX_FILE
+        return OnnxDenoiser(graph).eval() if graph.is_file() else adapted(checkpoint, allow_pickle)
+    if path.suffix == ".onnx":
+        return OnnxDenoiser(path).eval()
     if os.sep in text and ":" not in text:
         raise OptionError(f"model={text!r}: no such file or folder; give one that is there, or package.module:factory")
     if ":" not in text:
         raise OptionError(
             f"model={text!r} is not known; choose one of {', '.join(BUILT_IN)}, or give package.module:factory, "
-            f"or the path of a folder{suggest(text, BUILT_IN)}"
+            f"or the path of a folder or an .onnx file{suggest(text, BUILT_IN)}"
         )
     return _made(text, text)
 

@@ -24,7 +24,7 @@ class Condition:
 
     Args:
         name: keyword under which the model takes it.
-        shape: shape of one row, without the batch axis.
+        shape: shape of one row, without the batch axis; None is an axis of any length without a usual one.
         null: value that stands for "no condition" in classifier-free guidance (arXiv:2207.12598); None if the
             caller has to give one as ``negative_<name>``.
         minimum, maximum: allowed values, both included.
@@ -36,7 +36,7 @@ class Condition:
     """
 
     name: str
-    shape: tuple[int, ...] = ()
+    shape: tuple[int | None, ...] = ()
     dtype: str = "float32"
     null: float | int | None = None
     minimum: float | None = None
@@ -50,9 +50,14 @@ class Condition:
 
     def takes(self, shape: Sequence[int]) -> bool:
         """Whether one row may have this shape."""
-        return tuple(shape) == self.shape or (
-            self.any_length and len(shape) == len(self.shape) and tuple(shape[1:]) == self.shape[1:]
-        )
+        own = (None, *self.shape[1:]) if self.any_length else self.shape
+        return len(shape) == len(own) and all(b in (None, a) for a, b in zip(shape, own, strict=True))
+
+    @property
+    def usual_shape(self) -> tuple[int, ...] | None:
+        """The shape of a row where nobody gives one; None where an axis has no usual length."""
+        known = tuple(axis for axis in self.shape if axis is not None)
+        return known if len(known) == len(self.shape) else None
 
 
 @dataclass(frozen=True)
@@ -70,6 +75,7 @@ class ModelSpec:
         learned_variance: the output has twice the channels of the sample; the second half speaks of the variance.
             Schedulers that do not ask for it leave it out.
         any_size: the axes of a sample after the first may have other lengths than ``sample_shape`` says.
+        dtype: of the sample that the network takes; that of its parameters where None.
         scheduler_config: the diffusers config of the scheduler that the model came with.
 
     Raises:
@@ -87,6 +93,7 @@ class ModelSpec:
     token_classes: int | None = None
     any_size: bool = False
     scheduler_config: Mapping[str, Any] | None = field(default=None, hash=False)
+    dtype: str | None = None
 
     def __post_init__(self) -> None:
         one_of("timestep_dtype", self.timestep_dtype, TIMESTEP_DTYPES)

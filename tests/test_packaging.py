@@ -34,7 +34,10 @@ ARROWS = {
 #: Room -> distributions that its modules may import, beside the standard library.
 FOREIGN = {
     "schedulers": {"numpy", "torch", "scipy"},
-    "models": {"numpy", "torch", "safetensors", "sklearn", "diffusers", "rich"},
+    "models": {
+        *("numpy", "torch", "safetensors", "onnx", "onnxruntime"),
+        *("sklearn", "diffusers", "peft", "huggingface_hub", "transformers", "rich"),
+    },
     "export": {
         *("numpy", "torch", "safetensors", "onnx", "onnx_ir", "onnxscript", "onnxruntime"),
         *("typer", "rich", "PIL", "matplotlib"),

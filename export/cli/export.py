@@ -46,8 +46,8 @@ def export(
     model: Annotated[
         str | None,
         typer.Option(
-            help="Built-in model, diffusers folder (denoiser or pipeline), or package.module:factory. Default: the "
-            "scheduler's demo model."
+            help="Built-in model, diffusers folder (denoiser or pipeline), .onnx file, or package.module:factory. "
+            "Default: the scheduler's demo model."
         ),
     ] = None,
     allow_pickle: Annotated[

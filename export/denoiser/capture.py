@@ -10,6 +10,7 @@ import torch
 from onnx_ir.tensor_adapters import TorchTensor
 from torch import nn
 
+from samplegraph.export.denoiser.onnx_graph import read_graph
 from samplegraph.export.denoiser.plain_call import call_plainly, check_shape
 from samplegraph.export.denoiser.symbolic_axis import with_axis
 from samplegraph.export.denoiser.torch_export import NotTracedError, export_module
@@ -21,6 +22,7 @@ from samplegraph.export.storage.raw import Digests
 from samplegraph.export.storage.weights import SMALL
 from samplegraph.models import Denoiser
 from samplegraph.models.denoiser import first_tensor
+from samplegraph.models.sources.onnx_denoiser import OnnxDenoiser
 
 #: The symbolic axis of a denoiser call.
 ROWS = "rows"
@@ -75,12 +77,18 @@ def capture_denoiser(denoiser: Denoiser, sig: Signature, count: int) -> ir.Model
             numbers.
     """
     names = sig.model_conditions()
+    if isinstance(denoiser.network, OnnxDenoiser):
+        axis = count if sig.batch else ROWS
+        shapes = [(axis, *sig.sample_shape), (axis,), *((axis, *sig.conditions[name].shape[1:]) for name in names)]
+        model, shape = read_graph(denoiser.network, shapes, names), (count, *sig.sample_shape)
+        check_shape(model.graph.outputs[0], shape, denoiser.output_shape(shape))
+        return model
     sample = torch.zeros((count, *sig.sample_shape), dtype=denoiser.sample_dtype or denoiser.dtype)
     timestep = torch.ones(count, dtype=getattr(torch, denoiser.spec.timestep_dtype))
     rows = [torch.cat([sig.conditions[name]] * (count // sig.example_batch)) for name in names]
     network = _Network(denoiser.network, names)
-    axis = {0: torch.export.Dim(ROWS)}
-    dynamic = None if sig.batch else (axis, axis, *([tuple(axis for _ in rows)] if rows else []))
+    first = {0: torch.export.Dim(ROWS)}
+    dynamic = None if sig.batch else (first, first, *([tuple(first for _ in rows)] if rows else []))
     examples, inputs = (sample, timestep, *rows), ["sample", "timestep", *names]
     try:
         model = export_module(network, examples, inputs, ["output"], dynamic)

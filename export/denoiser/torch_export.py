@@ -18,10 +18,7 @@ from torch import nn
 from samplegraph.export.denoiser.plain_call import reason_of
 from samplegraph.export.errors import ExportError
 from samplegraph.export.graph.builder import OPSET
-
-RANDOM_OPS = frozenset(
-    {"RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Multinomial", "Bernoulli"}
-)
+from samplegraph.models.sources.onnx_refusals import RANDOM_OPS
 
 
 _RULES = [rule for rule in rewriter._DEFAULT_REWRITE_RULES if rule is not slice_split_rule]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import onnx_ir as ir
 from onnx_ir.convenience import get_const_tensor
 
-from samplegraph.export.denoiser.torch_export import RANDOM_OPS
+from samplegraph.models.sources.onnx_refusals import RANDOM_OPS
 
 #: Largest K of a TopK, and what an axis count may reach.
 TOPK_LIMIT, RANK_LIMIT = 3840, 8

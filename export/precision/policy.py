@@ -68,7 +68,8 @@ def precision_of(denoiser: Denoiser, asked: str | None, keep_fp32: Sequence[str]
             f"precision={asked!r} is not for a model over tokens, where one rounded logarithm changes a token; use "
             f"precision={own}"
         )
-    others = sorted({str(p.dtype)[6:] for p in denoiser.network.parameters() if p.is_floating_point()} - {"float32"})
+    held = {p.dtype for p in denoiser.network.parameters() if p.is_floating_point()} | {denoiser.dtype}
+    others = sorted({str(dtype)[6:] for dtype in held} - {"float32"})
     if others:
         raise ExportError(
             f"precision={asked!r} needs a float32 network, and this one has {others[0]} parameters; leave precision "

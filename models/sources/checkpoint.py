@@ -11,6 +11,8 @@ from typing import Any
 from samplegraph.schedulers import OptionError
 
 INDEX, CONFIG, SCHEDULER_CONFIG = "model_index.json", "config.json", "scheduler_config.json"
+#: What optimum calls the graph of a component.
+ONNX_FILE = "model.onnx"
 #: What pipelines call their denoiser.
 DENOISERS = ("transformer", "unet")
 
@@ -106,6 +108,8 @@ def read_json(path: Path) -> Mapping[str, Any]:
 
 def _config(folder: Path) -> Mapping[str, Any]:
     path = folder / CONFIG
+    if not path.is_file() and (folder / ONNX_FILE).is_file():
+        return {}
     if not path.is_file():
         raise OptionError(f"model={str(folder)!r} has no {CONFIG}; give a folder that diffusers' save_pretrained wrote")
     return read_json(path)

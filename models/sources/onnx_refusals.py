@@ -1,0 +1,89 @@
+"""What an ONNX file may not hold if it is to become part of a sampler's graph."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import onnx
+from onnx.external_data_helper import uses_external_data
+
+from samplegraph.schedulers import OptionError
+
+#: Operators that draw random numbers.
+RANDOM_OPS = frozenset(
+    {"RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Multinomial", "Bernoulli"}
+)
+_STANDARD = ("", "ai.onnx")
+
+
+def refuse_foreign(model: onnx.ModelProto, path: Path) -> None:
+    """Look at every node and every tensor, those of branches and local functions too.
+
+    Raises:
+        OptionError: an operator that is not ONNX's own, whose effects nobody can know, one that draws random numbers,
+            or weights outside the file's folder.
+    """
+    own = {(function.domain, function.name) for function in model.functions}
+    for node in _nodes(model):
+        where = f"model={str(path)!r}: node {node.name or node.op_type!r} "
+        if node.domain not in _STANDARD and (node.domain, node.op_type) not in own:
+            raise OptionError(
+                f"{where}is the operator {node.domain}.{node.op_type}, which is not one of ONNX's own and may do "
+                "anything; export the model with standard operators only"
+            )
+        if node.op_type in RANDOM_OPS or _drops(node, model):
+            raise OptionError(
+                f"{where}draws random numbers ({node.op_type}); pass randomness in as an input, or export the model in "
+                "evaluation mode"
+            )
+    for tensor in _tensors(model):
+        if uses_external_data(tensor):
+            _refuse_outside(tensor, path)
+
+
+def _refuse_outside(tensor: onnx.TensorProto, path: Path) -> None:
+    location = next((entry.value for entry in tensor.external_data if entry.key == "location"), "")
+    folder = path.resolve().parent
+    found = folder / location
+    what = f"model={str(path)!r}: the weight {tensor.name!r} lies in {location!r}"
+    if not location or Path(location).is_absolute() or not found.resolve().is_relative_to(folder):
+        raise OptionError(f"{what}, outside of the model's folder; put it there and export the model anew")
+    if not found.is_file():
+        raise OptionError(f"{what}, which is not there; keep the files of a model together")
+
+
+def _drops(node: onnx.NodeProto, model: onnx.ModelProto) -> bool:
+    """Whether a Dropout is in training mode, by its third input."""
+    if node.op_type != "Dropout" or len(node.input) < 3 or not node.input[2]:
+        return False
+    for tensor in model.graph.initializer:
+        if tensor.name == node.input[2]:
+            return bool(onnx.numpy_helper.to_array(tensor).any())
+    for other in model.graph.node:
+        if node.input[2] in other.output and other.op_type == "Constant":
+            return bool(onnx.numpy_helper.to_array(other.attribute[0].t).any())
+    return True
+
+
+def _nodes(model: onnx.ModelProto) -> Iterator[onnx.NodeProto]:
+    yield from _within(model.graph.node)
+    for function in model.functions:
+        yield from _within(function.node)
+
+
+def _within(nodes: Iterable[onnx.NodeProto]) -> Iterator[onnx.NodeProto]:
+    for node in nodes:
+        yield node
+        for attribute in node.attribute:
+            for graph in (attribute.g, *attribute.graphs):
+                yield from _within(graph.node)
+
+
+def _tensors(model: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
+    yield from model.graph.initializer
+    for node in _nodes(model):
+        for attribute in node.attribute:
+            yield from (attribute.t, *attribute.tensors)
+            for graph in (attribute.g, *attribute.graphs):
+                yield from graph.initializer
