@@ -30,12 +30,13 @@ class TimedBinding : public sg::Binding {
   void shape(const std::vector<std::vector<std::int64_t>>& in, const std::vector<std::int64_t>& out) override {
     inner_->shape(in, out);
   }
-  void* input(std::size_t index) override { return inner_->input(index); }
-  const void* output() const override { return inner_->output(); }
+  sg::Mirror& input(std::size_t index) override { return inner_->input(index); }
+  sg::Mirror& output() override { return inner_->output(); }
+  sg::Lane& lane() override { return inner_->lane(); }
   std::size_t parts() const override { return inner_->parts(); }
-  sg::Position run(std::size_t part, sg::StopSignal* stop) override {
+  sg::Position run(std::size_t part, sg::StopSignal* stop, bool watched) override {
     const auto start = Clock::now();
-    const sg::Position reached = inner_->run(part, stop);
+    const sg::Position reached = inner_->run(part, stop, watched);
     inside += since(start);
     return reached;
   }
@@ -86,7 +87,7 @@ void measure(const char* path, int calls, int threads) {
     engine.sample(request, output.data(), output.size());
     const double total = since(start), in_engine = inside;
     start = Clock::now();
-    bare->run(0, nullptr);
+    bare->run(0, nullptr, false);
     const double plain = since(start);
     if (i < 0) continue;  // warm-up
     whole.push_back(total);

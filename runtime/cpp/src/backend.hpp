@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "graph.hpp"
+#include "mirror.hpp"
 
 namespace sg {
 
@@ -23,14 +24,19 @@ class Binding {
   virtual ~Binding() = default;
   /** Fix the axes of every input and of output 0, in the manifest's order; does nothing where they are so already. */
   virtual void shape(const std::vector<std::vector<std::int64_t>>& inputs, const std::vector<std::int64_t>& output) = 0;
-  /** Host memory of input `index`: C order, valid until the next `shape`. */
-  virtual void* input(std::size_t index) = 0;
+  /** Memory of input `index`: C order, valid until the next `shape`. Sent, or written on the graphs' side. */
+  virtual Mirror& input(std::size_t index) = 0;
   /** That of output 0, once the last part has run. */
-  virtual const void* output() const = 0;
+  virtual Mirror& output() = 0;
+  /** What all of it runs in. */
+  virtual Lane& lane() = 0;
   /** How many parts a batch has, at least 1. */
   virtual std::size_t parts() const = 0;
-  /** Run part `part`; all of them, in order, are one batch. Failure SG_ENGINE_FAILED; `stop` may be null. */
-  virtual Position run(std::size_t part, StopSignal* stop) = 0;
+  /**
+   * Run part `part`; all of them, in order, are one batch. Where it is `watched` it is done on return, and the
+   * position shows x0. Failure SG_ENGINE_FAILED; `stop` may be null.
+   */
+  virtual Position run(std::size_t part, StopSignal* stop, bool watched) = 0;
 };
 
 /** A loaded sampler; its functions may be called from several threads at once. */

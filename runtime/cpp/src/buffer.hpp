@@ -8,22 +8,28 @@
 
 namespace sg {
 
-/** Bytes on a cache line's boundary, not initialised; what they held is lost when they grow. */
+/** Bytes on a cache line's boundary, for std::free. Throws std::bad_alloc. */
+inline void* allocate_aligned(std::size_t bytes) {
+  constexpr std::size_t alignment = 64;
+  if (bytes > static_cast<std::size_t>(-1) / 2) throw std::bad_alloc();
+  void* memory = std::aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment);
+  if (memory == nullptr) throw std::bad_alloc();
+  return memory;
+}
+
+/** Host memory, not initialised; what it held is lost when it grows. */
 class Buffer {
  public:
   void reserve(std::size_t bytes) {
     if (bytes <= size_) return;
     data_.reset();
     size_ = 0;
-    if (bytes > static_cast<std::size_t>(-1) / 2) throw std::bad_alloc();
-    data_.reset(std::aligned_alloc(kAlignment, (bytes + kAlignment - 1) / kAlignment * kAlignment));
-    if (!data_) throw std::bad_alloc();
+    data_.reset(allocate_aligned(bytes));
     size_ = bytes;
   }
   void* data() const { return data_.get(); }
 
  private:
-  static constexpr std::size_t kAlignment = 64;
   struct Free {
     void operator()(void* memory) const { std::free(memory); }
   };

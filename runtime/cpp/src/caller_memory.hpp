@@ -5,8 +5,8 @@
 #include <cstdint>
 #include <vector>
 
-#include "buffer.hpp"
 #include "manifest.hpp"
+#include "mirror.hpp"
 
 namespace sg {
 
@@ -21,10 +21,12 @@ inline std::size_t byte_count(std::int32_t dtype, const Shape& shape) {
   return bytes;
 }
 
-/** One buffer per input of the manifest, and the shapes that its owner has bound. */
+/** Memory of each input of the manifest, and the shapes that its owner has bound. */
 class CallerMemory {
  public:
-  explicit CallerMemory(const Manifest& manifest) : inputs_(manifest.inputs), buffers_(manifest.inputs.size()) {}
+  CallerMemory(const Manifest& manifest, Lane& lane) : inputs_(manifest.inputs) {
+    for (std::size_t i = 0; i < inputs_.size(); ++i) mirrors_.emplace_back(lane);
+  }
 
   /** Whether these shapes are settled. */
   bool has(const std::vector<Shape>& inputs, const Shape& output) const {
@@ -33,17 +35,17 @@ class CallerMemory {
   /** Make room; nothing is settled from here on, so that what fails half-way is done again. */
   void reserve(const std::vector<Shape>& inputs, const Shape& output) {
     settled_ = false;
-    for (std::size_t i = 0; i < inputs.size(); ++i) buffers_[i].reserve(byte_count(inputs_[i].dtype, inputs[i]));
+    for (std::size_t i = 0; i < inputs.size(); ++i) mirrors_[i].reserve(byte_count(inputs_[i].dtype, inputs[i]));
     shapes_ = inputs;
     output_ = output;
   }
   void settled() { settled_ = true; }
-  void* data(std::size_t index) { return buffers_[index].data(); }
+  Mirror& input(std::size_t index) { return mirrors_[index]; }
   const Shape& shape(std::size_t index) const { return shapes_[index]; }
 
  private:
   const std::vector<Tensor>& inputs_;
-  std::vector<Buffer> buffers_;
+  std::vector<Mirror> mirrors_;
   std::vector<Shape> shapes_;
   Shape output_;
   bool settled_ = false;

@@ -24,16 +24,19 @@ Shape carried_shape(const Tensor& tensor, std::int64_t rows) {
   return shape;
 }
 
-/** What is handed on lies in one of two sets of buffers: each chunk reads the one and writes the other. */
+/** What is handed on lies in one of two sets of memory: each chunk reads the one and writes the other. */
 class ChunksBinding : public Binding {
  public:
-  ChunksBinding(const Manifest& manifest, const std::vector<Part>& parts) : parts_(parts), memory_(manifest) {
+  ChunksBinding(const Manifest& manifest, const std::vector<Part>& parts)
+      : parts_(parts), lane_(parts[0].graph->lane()), memory_(manifest, *lane_) {
     std::size_t slots = 0;
     for (const Part& each : parts_) {
-      calls_.push_back(each.graph->call());
+      calls_.push_back(each.graph->call(*lane_));
       for (const std::size_t slot : each.links.outputs) slots = std::max(slots, slot + 1);
     }
-    for (std::vector<Buffer>& set : handed_) set.resize(slots);
+    for (std::vector<Mirror>& set : handed_) {
+      for (std::size_t i = 0; i < slots; ++i) set.emplace_back(*lane_);
+    }
   }
 
   void shape(const std::vector<Shape>& inputs, const Shape& output) override {
@@ -48,18 +51,22 @@ class ChunksBinding : public Binding {
     for (std::size_t k = 0; k < parts_.size(); ++k) bind(k, output[0]);
     memory_.settled();
   }
-  void* input(std::size_t index) override { return memory_.data(index); }
-  const void* output() const override { return handed_[(parts_.size() - 1) % 2][0].data(); }
+  Mirror& input(std::size_t index) override { return memory_.input(index); }
+  Mirror& output() override { return handed_[(parts_.size() - 1) % 2][0]; }
+  Lane& lane() override { return *lane_; }
   std::size_t parts() const override { return parts_.size(); }
 
-  Position run(std::size_t part, StopSignal* stop) override {
+  Position run(std::size_t part, StopSignal* stop, bool watched) override {
     calls_[part]->run(stop);
+    const std::int64_t last = parts_[part].manifest.chunk->last - 1;
+    if (!watched) return {last, nullptr};
+    lane_->wait();
     const auto& shown = parts_[part].links.x0;
-    return {parts_[part].manifest.chunk->last - 1, shown ? written(part, *shown).data() : nullptr};
+    return {last, shown ? written(part, *shown).fetch() : nullptr};
   }
 
  private:
-  Buffer& written(std::size_t part, std::size_t output) { return handed_[part % 2][parts_[part].links.outputs[output]]; }
+  Mirror& written(std::size_t part, std::size_t output) { return handed_[part % 2][parts_[part].links.outputs[output]]; }
 
   void bind(std::size_t k, std::int64_t rows) {
     const Part& part = parts_[k];
@@ -67,11 +74,11 @@ class ChunksBinding : public Binding {
       const Tensor& tensor = part.manifest.graph_inputs[i];
       const std::size_t from = part.links.inputs[i].from;
       if (part.links.inputs[i].carried) {
-        calls_[k]->input(i, handed_[(k + 1) % 2][from].data(), carried_shape(tensor, rows));
+        calls_[k]->input(i, handed_[(k + 1) % 2][from].graph(), carried_shape(tensor, rows));
         continue;
       }
       Shape shape = memory_.shape(from);
-      char* data = static_cast<char*>(memory_.data(from));
+      char* data = static_cast<char*>(memory_.input(from).graph());
       if (tensor.role == SG_STEP_NOISE) {
         shape[0] = 1;
         data += byte_count(tensor.dtype, shape) * static_cast<std::size_t>(part.manifest.chunk->from);
@@ -80,13 +87,14 @@ class ChunksBinding : public Binding {
       calls_[k]->input(i, data, shape);
     }
     for (std::size_t i = 0; i < part.links.outputs.size(); ++i) {
-      calls_[k]->output(i, written(k, i).data(), carried_shape(part.manifest.outputs[i], rows));
+      calls_[k]->output(i, written(k, i).graph(), carried_shape(part.manifest.outputs[i], rows));
     }
   }
 
   const std::vector<Part>& parts_;
+  std::shared_ptr<Lane> lane_;  // outlives what follows
   CallerMemory memory_;
-  std::vector<Buffer> handed_[2];
+  std::vector<Mirror> handed_[2];
   std::vector<std::unique_ptr<GraphCall>> calls_;
 };
 

@@ -151,8 +151,8 @@ void Engine::run(const sg_request& request, Context& context, void* output) {
     const std::int64_t rows = std::min(batch, call.samples - k * batch);
     context.shown[0] = rows;
     run_batch(request, context, k, batches);
-    std::memcpy(static_cast<char*>(output) + static_cast<std::size_t>(k * batch) * width, context.binding->output(),
-                static_cast<std::size_t>(rows) * width);
+    std::memcpy(static_cast<char*>(output) + static_cast<std::size_t>(k * batch) * width,
+                context.binding->output().fetch(), static_cast<std::size_t>(rows) * width);
   }
 }
 
@@ -160,13 +160,14 @@ void Engine::run(const sg_request& request, Context& context, void* output) {
 void Engine::run_batch(const sg_request& request, Context& context, std::int64_t k, std::int64_t batches) const {
   const auto parts = static_cast<std::int64_t>(context.binding->parts());
   const std::int64_t total = batches * parts;
+  const bool watched = request.watch != nullptr || request.progress != nullptr || request.stop != nullptr;
   for (std::int64_t part = 0; part < parts; ++part) {
     const std::int64_t done = k * parts + part;
     if (stopped(request)) cancelled(manifest_, done, total);
     Position reached;
     try {
       reached = context.binding->run(static_cast<std::size_t>(part),
-                                     request.stop != nullptr ? request.stop->signal.get() : nullptr);
+                                     request.stop != nullptr ? request.stop->signal.get() : nullptr, watched);
     } catch (const Failure&) {
       if (stopped(request)) cancelled(manifest_, done, total);
       throw;

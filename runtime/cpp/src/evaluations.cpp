@@ -14,6 +14,8 @@ namespace sg {
 namespace {
 using Kind = EvaluationSlots::Kind;
 
+constexpr std::size_t kTimestepBytes = sizeof(double);  // of every type that a timestep has
+
 /** What all bindings of one table share: they only read it. */
 struct Plan {
   const Manifest& manifest;
@@ -22,42 +24,48 @@ struct Plan {
   std::vector<std::size_t> ends;  // per part, one past its last evaluation
 };
 
-/** The registers lie in one of two sets of buffers: each evaluation reads the one and writes the other. */
+/** The registers lie in one of two sets of memory: each evaluation reads the one and writes the other. */
 class EvaluationsBinding : public Binding {
  public:
   EvaluationsBinding(const Plan& plan, Graph& graph)
-      : plan_(plan), known_(*plan.manifest.recurrence), memory_(plan.manifest), calls_{graph.call(), graph.call()} {
-    for (std::vector<Buffer>& set : registers_) set.resize(static_cast<std::size_t>(known_.registers));
+      : plan_(plan), known_(*plan.manifest.recurrence), lane_(graph.lane()), memory_(plan.manifest, *lane_),
+        calls_{graph.call(*lane_), graph.call(*lane_)} {
+    for (std::vector<Mirror>& set : registers_) {
+      for (std::int64_t r = 0; r < known_.registers; ++r) set.emplace_back(*lane_);
+    }
   }
 
   void shape(const std::vector<Shape>& inputs, const Shape& output) override {
     if (memory_.has(inputs, output)) return;
     memory_.reserve(inputs, output);
     bytes_ = byte_count(SG_FLOAT32, output);
-    for (std::vector<Buffer>& set : registers_) {
-      for (Buffer& each : set) each.reserve(bytes_);
+    for (std::vector<Mirror>& set : registers_) {
+      for (Mirror& each : set) each.reserve(bytes_);
     }
     x0_.reserve(bytes_);
-    timestep_.reserve(sizeof(double));
+    timestep_.reserve(kTimestepBytes);
     coefficients_.reserve(row_bytes());
     Shape draws = output;
     draws.insert(draws.begin(), known_.slices);
     draws_.reserve(byte_count(SG_FLOAT32, draws));
     for (const std::size_t parity : {0u, 1u}) bind(parity, output, draws);
+    load_tables();
     memory_.settled();
   }
-  void* input(std::size_t index) override { return memory_.data(index); }
-  const void* output() const override { return registers_[plan_.table.evaluations() % 2][0].data(); }
+  Mirror& input(std::size_t index) override { return memory_.input(index); }
+  Mirror& output() override { return registers_[plan_.table.evaluations() % 2][0]; }
+  Lane& lane() override { return *lane_; }
   std::size_t parts() const override { return plan_.ends.size(); }
 
-  Position run(std::size_t part, StopSignal* stop) override {
+  Position run(std::size_t part, StopSignal* stop, bool watched) override {
     std::size_t e = part == 0 ? 0 : plan_.ends[part - 1];
     if (part == 0) begin();
     for (; e < plan_.ends[part]; ++e) {
       load_row(e);
       calls_[e % 2]->run(stop);
     }
-    return {plan_.table.step_of[e - 1], x0_.data()};
+    if (watched) lane_->wait();
+    return {plan_.table.step_of[e - 1], watched ? x0_.fetch() : nullptr};
   }
 
  private:
@@ -70,61 +78,83 @@ class EvaluationsBinding : public Binding {
     GraphCall& call = *calls_[parity];
     for (std::size_t i = 0; i < plan_.slots.inputs.size(); ++i) {
       const EvaluationSlots::Slot& slot = plan_.slots.inputs[i];
-      if (slot.kind == Kind::reg) call.input(i, registers_[parity][slot.index].data(), output);
-      else if (slot.kind == Kind::timestep) call.input(i, timestep_.data(), {});
-      else if (slot.kind == Kind::coefficients) call.input(i, coefficients_.data(), coefficients);
-      else if (slot.kind == Kind::draws) call.input(i, draws_.data(), draws);
-      else call.input(i, memory_.data(slot.index), memory_.shape(slot.index));
+      if (slot.kind == Kind::reg) call.input(i, registers_[parity][slot.index].graph(), output);
+      else if (slot.kind == Kind::timestep) call.input(i, timestep_.graph(), {});
+      else if (slot.kind == Kind::coefficients) call.input(i, coefficients_.graph(), coefficients);
+      else if (slot.kind == Kind::draws) call.input(i, draws_.graph(), draws);
+      else call.input(i, memory_.input(slot.index).graph(), memory_.shape(slot.index));
     }
     for (std::size_t i = 0; i < plan_.slots.outputs.size(); ++i) {
       const EvaluationSlots::Slot& slot = plan_.slots.outputs[i];
-      call.output(i, slot.kind == Kind::x0 ? x0_.data() : registers_[1 - parity][slot.index].data(), output);
+      call.output(i, slot.kind == Kind::x0 ? x0_.graph() : registers_[1 - parity][slot.index].graph(), output);
     }
   }
 
   /** The memory of the caller's first input of that role; null where it has none. */
-  const float* given(std::int32_t role) {
+  Mirror* given(std::int32_t role) {
     const Tensor* tensor = plan_.manifest.input(role);
     if (tensor == nullptr) return nullptr;
-    return static_cast<const float*>(memory_.data(static_cast<std::size_t>(tensor - plan_.manifest.inputs.data())));
+    return &memory_.input(static_cast<std::size_t>(tensor - plan_.manifest.inputs.data()));
+  }
+  const float* given_values(std::int32_t role) {
+    Mirror* memory = given(role);
+    return memory != nullptr ? static_cast<const float*>(memory->fetch()) : nullptr;
   }
 
   void begin() {
-    const float *noise = given(SG_NOISE), *from = given(SG_INIT_SAMPLE);
+    const float *noise = given_values(SG_NOISE), *from = given_values(SG_INIT_SAMPLE);
     const auto sigma = static_cast<float>(plan_.table.init_noise_sigma);
     const auto scale = static_cast<float>(plan_.table.init_sample_scale);
-    auto* sample = static_cast<float*>(registers_[0][0].data());
+    auto* sample = static_cast<float*>(registers_[0][0].host());
     for (std::size_t i = 0; i < bytes_ / sizeof(float); ++i) {
       if (noise == nullptr) sample[i] = from[i] * scale;
       else sample[i] = from == nullptr ? noise[i] * sigma : noise[i] * sigma + from[i] * scale;
     }
-    for (std::size_t r = 1; r < registers_[0].size(); ++r) std::memset(registers_[0][r].data(), 0, bytes_);
+    registers_[0][0].send();
+    for (std::size_t r = 1; r < registers_[0].size(); ++r) lane_->clear(registers_[0][r].graph(), bytes_);
+  }
+
+  /** The whole table, where the lane can copy a row of it at a time. */
+  void load_tables() {
+    const std::size_t evaluations = plan_.table.evaluations();
+    timesteps_.reserve(evaluations * kTimestepBytes);
+    rows_.reserve(evaluations * row_bytes());
+    for (std::size_t i = 0; i < plan_.slots.inputs.size(); ++i) {
+      if (plan_.slots.inputs[i].kind != Kind::timestep) continue;
+      for (std::size_t e = 0; e < evaluations; ++e) {
+        void* to = static_cast<char*>(timesteps_.host()) + e * kTimestepBytes;
+        std::memset(to, 0, kTimestepBytes);
+        cast_default(plan_.manifest.graph_inputs[i].dtype, to, plan_.table.timesteps[e]);
+      }
+    }
+    std::memcpy(rows_.host(), plan_.table.coefficients.data(), rows_.bytes());
+    timesteps_.send();
+    rows_.send();
   }
 
   void load_row(std::size_t e) {
-    for (std::size_t i = 0; i < plan_.slots.inputs.size(); ++i) {
-      if (plan_.slots.inputs[i].kind != Kind::timestep) continue;
-      cast_default(plan_.manifest.graph_inputs[i].dtype, timestep_.data(), plan_.table.timesteps[e]);
-    }
     const std::size_t row = row_bytes();
-    std::memcpy(coefficients_.data(), reinterpret_cast<const char*>(plan_.table.coefficients.data()) + e * row, row);
-    auto* draws = static_cast<char*>(draws_.data());
+    lane_->copy(timestep_.graph(), static_cast<char*>(timesteps_.graph()) + e * kTimestepBytes, kTimestepBytes);
+    lane_->copy(coefficients_.graph(), static_cast<char*>(rows_.graph()) + e * row, row);
+    auto* draws = static_cast<char*>(draws_.graph());
     const std::vector<std::int64_t>& read = plan_.table.slices[e];
     for (std::size_t k = 0; k < static_cast<std::size_t>(known_.slices); ++k) {
       if (k >= read.size()) {
-        std::memset(draws + k * bytes_, 0, bytes_);
+        lane_->clear(draws + k * bytes_, bytes_);
         continue;
       }
-      const auto* steps = reinterpret_cast<const char*>(given(SG_STEP_NOISE));
-      std::memcpy(draws + k * bytes_, steps + static_cast<std::size_t>(read[k]) * bytes_, bytes_);
+      const auto* steps = static_cast<const char*>(given(SG_STEP_NOISE)->graph());
+      lane_->copy(draws + k * bytes_, steps + static_cast<std::size_t>(read[k]) * bytes_, bytes_);
     }
   }
 
   const Plan& plan_;
   const Recurrence& known_;
+  std::shared_ptr<Lane> lane_;  // outlives what follows
   CallerMemory memory_;
-  std::vector<Buffer> registers_[2];
-  Buffer x0_, timestep_, coefficients_, draws_;
+  std::vector<Mirror> registers_[2];
+  Mirror x0_{*lane_}, timestep_{*lane_}, coefficients_{*lane_}, draws_{*lane_};
+  Mirror timesteps_{*lane_}, rows_{*lane_};  // of all evaluations
   std::unique_ptr<GraphCall> calls_[2];
   std::size_t bytes_ = 0;  // of one register
 };

@@ -48,13 +48,14 @@ void feed(const Manifest& manifest, const Call& call, std::int64_t start, const 
         dtype = tensor.dtype;
       }
     } else if (data == nullptr) {
-      fill_default(tensor, to, binding.input(i));
+      fill_default(tensor, to, binding.input(i).host());
+      binding.input(i).send();
       continue;
     } else {
       rows = static_cast<std::size_t>(given.rows(tensor));
     }
     const std::size_t width = tensor.type().size;
-    char* out = static_cast<char*>(binding.input(i));
+    char* out = static_cast<char*>(binding.input(i).host());
     for (std::size_t block = 0; block < to.outer; ++block) {
       std::size_t row = 0;
       while (row < to.rows) {  // runs of successive rows at once; one row for all, and padding, row by row
@@ -66,6 +67,7 @@ void feed(const Manifest& manifest, const Call& call, std::int64_t start, const 
         row += run;
       }
     }
+    binding.input(i).send();
   }
 }
 

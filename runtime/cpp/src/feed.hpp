@@ -9,7 +9,7 @@
 namespace sg {
 
 /**
- * Fill every input with rows `start` to `start + B - 1` of the request; rows past the last one repeat it.
+ * Fill and send every input with rows `start` to `start + B - 1` of the request; rows past the last one repeat it.
  *
  * `noise` and `step_noise` hold the drawn noise of all M samples; null where the caller gave his own.
  */

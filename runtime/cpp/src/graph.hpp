@@ -1,4 +1,4 @@
-/** A loaded ONNX graph, as ONNX Runtime or later another engine runs it. Nothing above this line knows which. */
+/** A loaded graph, as ONNX Runtime or TensorRT runs it. Nothing above this line knows which. */
 #pragma once
 
 #include <cstddef>
@@ -7,6 +7,8 @@
 #include <memory>
 #include <string>
 #include <vector>
+
+#include "lane.hpp"
 
 namespace sg {
 
@@ -20,14 +22,14 @@ class StopSignal {
   virtual void reset() = 0;
 };
 
-/** One call of a graph at a time, over host memory that its owner keeps: C order. */
+/** One call of a graph at a time, over memory of a lane that its owner keeps: C order. */
 class GraphCall {
  public:
   virtual ~GraphCall() = default;
   /** From now on input, or output, `index` in the manifest's order is `data`, of that shape. */
   virtual void input(std::size_t index, void* data, const std::vector<std::int64_t>& shape) = 0;
   virtual void output(std::size_t index, void* data, const std::vector<std::int64_t>& shape) = 0;
-  /** Run the graph. Failure SG_ENGINE_FAILED where that fails; `stop` may be null. */
+  /** Run the graph, in order with the lane. Failure SG_ENGINE_FAILED where that fails; `stop` may be null. */
   virtual void run(StopSignal* stop) = 0;
 };
 
@@ -35,7 +37,10 @@ class GraphCall {
 class Graph {
  public:
   virtual ~Graph() = default;
-  virtual std::unique_ptr<GraphCall> call() = 0;
+  /** What calls may run in; graphs that were loaded alike take each other's. */
+  virtual std::shared_ptr<Lane> lane() { return host_lane(); }
+  /** A call that runs in a lane, which outlives it. */
+  virtual std::unique_ptr<GraphCall> call(Lane& lane) = 0;
   virtual std::unique_ptr<StopSignal> stop_signal() = 0;
   virtual const std::string& providers() const = 0;
   virtual const std::string& library_version() const = 0;

@@ -51,26 +51,30 @@ void put_bytes(std::string& out, int field, const std::string& bytes) {
 
 class FakeBinding : public Binding {
  public:
-  explicit FakeBinding(FakeBackend& owner) : owner_(owner), inputs_(owner.manifest_.inputs.size()) {}
+  explicit FakeBinding(FakeBackend& owner) : owner_(owner), lane_(host_lane()), sample_(*lane_) {
+    for (std::size_t i = 0; i < owner.manifest_.inputs.size(); ++i) inputs_.emplace_back(*lane_);
+  }
 
   void shape(const std::vector<std::vector<std::int64_t>>& inputs, const std::vector<std::int64_t>& output) override {
-    for (std::size_t i = 0; i < inputs.size(); ++i) fit(inputs_[i], inputs[i]);
-    fit(output_, output);
+    for (std::size_t i = 0; i < inputs.size(); ++i) inputs_[i].reserve(8 * count(inputs[i]));  // does for every dtype
+    size_ = count(output);
+    sample_.reserve(sizeof(float) * size_);
     rows_ = static_cast<std::size_t>(output[0]);
   }
-  void* input(std::size_t index) override { return inputs_[index].data(); }
-  const void* output() const override { return output_.data(); }
+  Mirror& input(std::size_t index) override { return inputs_[index]; }
+  Mirror& output() override { return sample_; }
+  Lane& lane() override { return *lane_; }
 
   std::size_t parts() const override { return 1; }
-  Position run(std::size_t, StopSignal*) override {
+  Position run(std::size_t, StopSignal*, bool) override {
     ++owner_.runs;
     if (owner_.on_run) owner_.on_run();
     for (std::size_t i = 0; owner_.look && i < inputs_.size(); ++i) {
-      owner_.look(owner_.manifest_.inputs[i].name, inputs_[i].data());
+      owner_.look(owner_.manifest_.inputs[i].name, inputs_[i].graph());
     }
     const auto find = [&](const std::string& name) -> const void* {
       for (std::size_t i = 0; i < inputs_.size(); ++i) {
-        if (owner_.manifest_.inputs[i].name == name) return inputs_[i].data();
+        if (owner_.manifest_.inputs[i].name == name) return inputs_[i].graph();
       }
       return nullptr;
     };
@@ -78,29 +82,29 @@ class FakeBinding : public Binding {
     const auto* steps = static_cast<const float*>(find("step_noise"));
     const auto* labels = static_cast<const std::int64_t*>(find("class_labels"));
     const auto* scale = static_cast<const float*>(find("guidance_scale"));
-    const std::size_t size = output_.size() / rows_;
-    for (std::size_t i = 0; i < output_.size(); ++i) {
+    auto* out = static_cast<float*>(sample_.graph());
+    const std::size_t size = size_ / rows_;
+    for (std::size_t i = 0; i < size_; ++i) {
       float value = 0.5f * noise[i];
       for (int k = 0; k < owner_.manifest_.slices; ++k) {
-        value += static_cast<float>(k + 1) * steps[static_cast<std::size_t>(k) * output_.size() + i];
+        value += static_cast<float>(k + 1) * steps[static_cast<std::size_t>(k) * size_ + i];
       }
-      output_[i] = value + 10.0f * (static_cast<float>(labels[i / size]) + *scale);
+      out[i] = value + 10.0f * (static_cast<float>(labels[i / size]) + *scale);
     }
     return {};
   }
 
  private:
-  /** Eight bytes per element do for every dtype of the toy. */
-  template <class T>
-  static void fit(std::vector<T>& buffer, const std::vector<std::int64_t>& shape) {
+  static std::size_t count(const std::vector<std::int64_t>& shape) {
     std::size_t count = 1;
     for (const std::int64_t axis : shape) count *= static_cast<std::size_t>(axis);
-    if (buffer.size() != count) buffer.assign(count, T{});
+    return count;
   }
   FakeBackend& owner_;
-  std::vector<std::vector<std::int64_t>> inputs_;
-  std::vector<float> output_;
-  std::size_t rows_ = 0;
+  std::shared_ptr<Lane> lane_;
+  std::vector<Mirror> inputs_;
+  Mirror sample_;
+  std::size_t rows_ = 0, size_ = 0;
 };
 
 class FakeStop : public StopSignal {

@@ -119,7 +119,7 @@ TEST(Memory, NothingIsAllocatedAfterTheFirstCall) {
 /** Adds 1 to its first input, whatever else it takes. */
 class AddOne : public Graph {
  public:
-  std::unique_ptr<GraphCall> call() override { return std::make_unique<Call>(); }
+  std::unique_ptr<GraphCall> call(Lane&) override { return std::make_unique<Call>(); }
   std::unique_ptr<StopSignal> stop_signal() override { return nullptr; }
   const std::string& providers() const override { return name_; }
   const std::string& library_version() const override { return name_; }
@@ -269,7 +269,7 @@ TEST(Memory, AWholeCallAllocatesNoMoreThanTheEnginesRun) {
       const Counting scope;
       for (int i = 0; i < 100; ++i) {
         if (whole) engine.sample(*asked, out.data(), 256);
-        else bare->run(0, nullptr);
+        else bare->run(0, nullptr, false);
       }
       counts[whole] = allocations;
     }

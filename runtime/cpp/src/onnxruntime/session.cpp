@@ -72,7 +72,7 @@ class OrtGraph : public Graph {
     compare_signature(library_, session_.get(), file, manifest);
   }
 
-  std::unique_ptr<GraphCall> call() override {
+  std::unique_ptr<GraphCall> call(Lane&) override {
     return make_call(library_, session_.get(), file_, inputs_, outputs_, [](StopSignal* stop) {
       return stop != nullptr ? static_cast<OrtStop*>(stop)->options() : nullptr;
     });
