@@ -41,7 +41,17 @@ class Preset:
     targets: tuple[str, ...] = ("all",)
 
 
-TESTED = {"SAMPLEGRAPH_BUILD_TESTS": "ON", "SAMPLEGRAPH_WERROR": "ON", "SAMPLEGRAPH_INSTALL": "OFF"}
+#: Our doubles of NVIDIA's headers and libraries.
+DOUBLES = SOURCE / "tests" / "doubles"
+TESTED = {
+    "SAMPLEGRAPH_BUILD_TESTS": "ON",
+    "SAMPLEGRAPH_WERROR": "ON",
+    "SAMPLEGRAPH_INSTALL": "OFF",
+    "SAMPLEGRAPH_TENSORRT": "ON",
+    "TENSORRT_ROOT": str(DOUBLES / "tensorrt"),
+    "TENSORRT_RTX_ROOT": str(DOUBLES / "tensorrt_rtx"),
+    "SAMPLEGRAPH_CUDA_INCLUDE": str(DOUBLES / "cuda" / "include"),
+}
 PRESETS = {
     "release": Preset({"SAMPLEGRAPH_WERROR": "ON"}),
     "test": Preset({**TESTED, "SAMPLEGRAPH_BUILD_BENCHMARKS": "ON", "SAMPLEGRAPH_INSTALL": "ON"}),

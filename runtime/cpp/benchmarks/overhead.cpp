@@ -64,7 +64,7 @@ double median(std::vector<double> values) {
 
 void measure(const char* path, int calls, int threads) {
   const sg::Manifest manifest = sg::read_graph_manifest(path);
-  sg::ort::Settings settings;
+  sg::Settings settings;
   settings.threads = threads;
   auto loaded = std::make_unique<TimedBackend>(sg::whole_graph(manifest, sg::ort::load(path, manifest, settings)));
   sg::Backend& backend = *loaded;

@@ -47,6 +47,8 @@ class Backend {
   virtual std::unique_ptr<StopSignal> stop_signal() = 0;
   virtual const std::string& providers() const = 0;
   virtual const std::string& library_version() const = 0;
+  /** What a user may want to know of how its graphs run. */
+  virtual std::vector<std::string> notes() const { return {}; }
 };
 
 /** A sampler that is one graph. `manifest` outlives it, as in all that follow. */
@@ -59,6 +61,7 @@ class GraphBackend : public Backend {
   std::unique_ptr<StopSignal> stop_signal() override { return graph_->stop_signal(); }
   const std::string& providers() const override { return graph_->providers(); }
   const std::string& library_version() const override { return graph_->library_version(); }
+  std::vector<std::string> notes() const override { return graph_->notes(); }
 
  protected:
   std::shared_ptr<Graph> graph_;

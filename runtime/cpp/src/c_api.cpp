@@ -6,7 +6,7 @@
 #include "dtype.hpp"
 #include "sampler.hpp"
 #include "error.hpp"
-#include "onnxruntime/session.hpp"
+#include "load.hpp"
 #include "stop.hpp"
 #include "struct_copy.hpp"
 #include "text.hpp"
@@ -152,12 +152,9 @@ sg_status sg_engine_open(const char* path, const sg_options* options, sg_engine*
   return sg::guarded([&] {
     need(engine, "engine") = nullptr;
     const std::string file = &need(path, "path");
-    const sg::ort::Settings settings = sg::ort::settings(options);
+    const sg::Settings settings = sg::settings(options);
     auto out = std::make_unique<sg_engine>(sg::read_graph_manifest(file));
-    const auto load = [&](const std::string& each, const sg::Manifest& read) {
-      return std::shared_ptr<sg::Graph>(sg::ort::load(each, read, settings));
-    };
-    out->sampler = std::make_unique<sg::Sampler>(file, out->manifest.manifest, load);
+    out->sampler = sg::load_sampler(file, out->manifest.manifest, settings);
     *engine = out.release();
   });
 }
@@ -174,6 +171,16 @@ const char* sg_engine_providers(const sg_engine* engine) {
 
 const char* sg_engine_library_version(const sg_engine* engine) {
   return engine != nullptr ? engine->main().backend().library_version().c_str() : nullptr;
+}
+
+size_t sg_engine_notes(const sg_engine* engine, char* text, size_t size) {
+  std::string all;
+  const sg_status status = sg::guarded([&] {
+    for (const std::string& note : need(engine, "engine").main().backend().notes()) all += (all.empty() ? "" : "\n") + note;
+  });
+  if (status != SG_OK) return 0;
+  if (text != nullptr && size > 0) text[all.copy(text, size - 1)] = '\0';
+  return all.size();
 }
 
 const int64_t* sg_engine_step_counts(const sg_engine* engine, size_t* count) {
@@ -196,6 +203,14 @@ sg_status sg_sample(sg_engine* engine, const sg_request* request, void* output, 
     const sg::Sampler& sampler = *need(engine, "engine").sampler;
     const sg_request known = sg::known_fields(request);
     sampler.engine(known.steps).sample(known, output, bytes);
+  });
+}
+
+sg_status sg_sample_device(sg_engine* engine, const sg_request* request, void* output, size_t bytes) {
+  return sg::guarded([&] {
+    const sg::Sampler& sampler = *need(engine, "engine").sampler;
+    const sg_request known = sg::known_fields(request);
+    sampler.engine(known.steps).sample(known, output, bytes, true);
   });
 }
 

@@ -4,6 +4,7 @@
 
 #include "caller_memory.hpp"
 #include "chunk_links.hpp"
+#include "engine_file.hpp"
 #include "error.hpp"
 #include "file.hpp"
 #include "text.hpp"
@@ -103,6 +104,15 @@ class Chunks : public GraphBackend {
   Chunks(const Manifest& manifest, std::vector<Part> parts)
       : GraphBackend(parts[0].graph), manifest_(manifest), parts_(std::move(parts)) {}
   std::unique_ptr<Binding> bind() override { return std::make_unique<ChunksBinding>(manifest_, parts_); }
+  std::vector<std::string> notes() const override {
+    std::vector<std::string> all;
+    for (const Part& each : parts_) {
+      for (const std::string& note : each.graph->notes()) {
+        if (std::find(all.begin(), all.end(), note) == all.end()) all.push_back(note);
+      }
+    }
+    return all;
+  }
 
  private:
   const Manifest& manifest_;
@@ -114,18 +124,26 @@ std::string number(std::int64_t index) {
   return digits.size() < 2 ? "0" + digits : digits;
 }
 
+/** ".onnx", or ".sm89.engine": how the files of a set end alike. */
+std::string kind_of(const std::string& path) {
+  if (!is_engine(path)) return ".onnx";
+  const std::size_t end = path.rfind('.'), target = path.rfind('.', end - 1);
+  return path.substr(target == std::string::npos ? end : target);
+}
+
 }  // namespace
 
 std::vector<std::string> chunk_files(const std::string& path, const Chunk& chunk) {
-  const std::string tail = cat(".chunk-", number(chunk.index), ".onnx");
-  if (path.size() < tail.size() || path.compare(path.size() - tail.size(), tail.size(), tail) != 0) {
+  const std::string place = ".chunk-" + number(chunk.index), kind = kind_of(path);
+  const std::string tail = place + kind;
+  if (!ends_with(path, tail)) {
     throw Failure(SG_BAD_FILE, cat(path, ": is chunk ", chunk.index, " of ", chunk.count,
                                    " and is not called so; name it <stem>", tail, " again"));
   }
   const std::string stem = path.substr(0, path.size() - tail.size());
   std::vector<std::string> files;
   for (std::int64_t k = 0; k < chunk.count; ++k) {
-    files.push_back(cat(stem, ".chunk-", number(k), ".onnx"));
+    files.push_back(cat(stem, ".chunk-", number(k), kind));
     if (is_file(files.back())) continue;
     throw Failure(SG_BAD_FILE, cat(files.back(), ": is missing; put all ", chunk.count,
                                    " chunks into one folder, or export them again"));

@@ -13,7 +13,7 @@ namespace sg {
 /**
  * All files of the set that `path` belongs to, in order.
  *
- * Failure SG_BAD_FILE: it is not called `<stem>.chunk-NN.onnx`, or one of the set is missing.
+ * Failure SG_BAD_FILE: it is not called `<stem>.chunk-NN.onnx`, or `<stem>.chunk-NN.sm89.engine`; one of the set is missing.
  */
 std::vector<std::string> chunk_files(const std::string& path, const Chunk& chunk);
 

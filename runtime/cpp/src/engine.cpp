@@ -6,6 +6,7 @@
 #include "error.hpp"
 #include "feed.hpp"
 #include "noise/draw.hpp"
+#include "request_rows.hpp"
 #include "stop.hpp"
 #include "text.hpp"
 
@@ -74,7 +75,13 @@ Engine::Engine(const Manifest& manifest, std::unique_ptr<Backend> backend)
 class Engine::Lease {
  public:
   explicit Lease(Engine& engine) : engine_(engine), context_(engine.take()) {}
-  ~Lease() { engine_.give_back(std::move(context_)); }
+  ~Lease() {
+    try {
+      context_->binding->lane().wait();  // what failed may still be reading its memory
+    } catch (const std::exception&) {  // and has been told
+    }
+    engine_.give_back(std::move(context_));
+  }
   Lease(const Lease&) = delete;
   Lease& operator=(const Lease&) = delete;
   Context& operator*() { return *context_; }
@@ -126,9 +133,13 @@ void Engine::prepare(const sg_request& request, Context& context) const {
     }
   }
   context.binding->shape(context.call.shapes, context.call.output_shape);
+  for (std::size_t i = 0; i < manifest_.inputs.size(); ++i) {
+    const Given& given = context.call.given[i];
+    if (given.on_device) context.binding->lane().check_reachable(given.data, argument_name(manifest_.inputs[i]));
+  }
 }
 
-void Engine::run(const sg_request& request, Context& context, void* output) {
+void Engine::run(const sg_request& request, Context& context, void* output, bool to_device) {
   const Call& call = context.call;
   char* drawn = static_cast<char*>(context.noise.data());
   char* steps = nullptr;
@@ -146,13 +157,21 @@ void Engine::run(const sg_request& request, Context& context, void* output) {
   const std::size_t width =
       static_cast<std::size_t>(manifest_.sample_size()) * manifest_.outputs[0].type().size;
   context.shown = call.output_shape;
+  Lane& lane = context.binding->lane();
+  lane.after(request.device_stream);
   for (std::int64_t k = 0; k < batches; ++k) {
     feed(manifest_, call, k * batch, drawn, steps, *context.binding);
     const std::int64_t rows = std::min(batch, call.samples - k * batch);
     context.shown[0] = rows;
     run_batch(request, context, k, batches);
-    std::memcpy(static_cast<char*>(output) + static_cast<std::size_t>(k * batch) * width,
-                context.binding->output().fetch(), static_cast<std::size_t>(rows) * width);
+    char* to = static_cast<char*>(output) + static_cast<std::size_t>(k * batch) * width;
+    const std::size_t bytes = static_cast<std::size_t>(rows) * width;
+    if (!to_device) {
+      std::memcpy(to, context.binding->output().fetch(), bytes);
+      continue;
+    }
+    lane.copy(to, context.binding->output().graph(), bytes);
+    lane.wait();
   }
 }
 
@@ -178,7 +197,7 @@ void Engine::run_batch(const sg_request& request, Context& context, std::int64_t
   }
 }
 
-void Engine::sample(const sg_request& request, void* output, std::size_t bytes) {
+void Engine::sample(const sg_request& request, void* output, std::size_t bytes, bool to_device) {
   Lease lease(*this);
   Context& context = *lease;
   prepare(request, context);
@@ -190,7 +209,8 @@ void Engine::sample(const sg_request& request, void* output, std::size_t bytes) 
                                        " ", tensor.shape_text(), " take ", std::to_string(needed)));
   }
   if (output == nullptr) throw Failure(SG_BAD_ARGUMENT, "output is a null pointer");
-  run(request, context, output);
+  if (to_device) context.binding->lane().check_reachable(output, "output");
+  run(request, context, output, to_device);
 }
 
 void Engine::warm_up(const sg_request& request, int contexts) {
@@ -201,7 +221,7 @@ void Engine::warm_up(const sg_request& request, int contexts) {
     Context& context = **leases.back();
     prepare(request, context);
     output.reserve(output_bytes(manifest_, context.call.samples));
-    run(request, context, output.data());
+    run(request, context, output.data(), false);
   }
 }
 

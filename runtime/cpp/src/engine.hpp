@@ -26,8 +26,8 @@ class Engine {
 
   /** M; checks all that `sample` checks, but the output. */
   std::int64_t count(const sg_request& request) const;
-  /** Draw M samples. Failure: see sg_sample. Allocates nothing where a context of that size is free. */
-  void sample(const sg_request& request, void* output, std::size_t bytes);
+  /** Draw M samples, into host memory or the graphs'. Failure: see sg_sample. Allocates nothing where a context of that size is free. */
+  void sample(const sg_request& request, void* output, std::size_t bytes, bool to_device = false);
   /** Make `contexts` contexts ready for such a request, and run each once. */
   void warm_up(const sg_request& request, int contexts);
 
@@ -45,7 +45,7 @@ class Engine {
   std::unique_ptr<Context> take();
   void give_back(std::unique_ptr<Context> context) noexcept;
   void prepare(const sg_request& request, Context& context) const;
-  void run(const sg_request& request, Context& context, void* output);
+  void run(const sg_request& request, Context& context, void* output, bool to_device);
   void run_batch(const sg_request& request, Context& context, std::int64_t k, std::int64_t batches) const;
 
   const Manifest& manifest_;

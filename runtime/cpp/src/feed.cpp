@@ -55,19 +55,25 @@ void feed(const Manifest& manifest, const Call& call, std::int64_t start, const 
       rows = static_cast<std::size_t>(given.rows(tensor));
     }
     const std::size_t width = tensor.type().size;
-    char* out = static_cast<char*>(binding.input(i).host());
+    Mirror& memory = binding.input(i);
+    char* out = static_cast<char*>(given.on_device ? memory.graph() : memory.host());
     for (std::size_t block = 0; block < to.outer; ++block) {
       std::size_t row = 0;
       while (row < to.rows) {  // runs of successive rows at once; one row for all, and padding, row by row
         const std::size_t wanted = static_cast<std::size_t>(start) + row;
         const std::size_t from = std::min(wanted, rows - 1);
         const std::size_t run = wanted < rows ? std::min(to.rows - row, rows - wanted) : 1;
-        cast_elements(tensor.dtype, out, dtype, data, (block * rows + from) * to.inner, run * to.inner);
+        const std::size_t first = (block * rows + from) * to.inner;
+        if (given.on_device) {
+          binding.lane().copy(out, static_cast<const char*>(data) + first * width, run * to.inner * width);
+        } else {
+          cast_elements(tensor.dtype, out, dtype, data, first, run * to.inner);
+        }
         out += run * to.inner * width;
         row += run;
       }
     }
-    binding.input(i).send();
+    if (!given.on_device) memory.send();
   }
 }
 

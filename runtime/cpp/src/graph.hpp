@@ -44,6 +44,8 @@ class Graph {
   virtual std::unique_ptr<StopSignal> stop_signal() = 0;
   virtual const std::string& providers() const = 0;
   virtual const std::string& library_version() const = 0;
+  /** What a user may want to know of how it runs: see notes.hpp. */
+  virtual std::vector<std::string> notes() const { return {}; }
 };
 
 /** Loads the graph in a file that has this manifest. */

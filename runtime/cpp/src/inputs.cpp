@@ -68,11 +68,16 @@ void check_shape(const Tensor& tensor, Given& given) {
 
 }  // namespace
 
-Given check_input(const Tensor& tensor, const sg_array& array) {
+Given check_input(const Tensor& tensor, const sg_array& array, bool on_device) {
   Given given = plain(tensor, array);
   check_shape(tensor, given);
   if (given.data == nullptr) refuse(cat(tensor.name, " has no data (a null pointer)"));
-  check_values(tensor, given);
+  given.on_device = on_device;
+  if (!on_device) {
+    check_values(tensor, given);
+  } else if (given.dtype != tensor.dtype) {
+    refuse(cat(tensor.name, " is ", dtype_info(given.dtype)->name, " on the GPU; give it as ", tensor.type().name));
+  }
   return given;
 }
 

@@ -16,6 +16,7 @@ struct Given {
   std::size_t rank = 0;
   std::int64_t shape[kMaxRank] = {};
   std::size_t elements = 0;
+  bool on_device = false;  // data is memory of the graphs' GPU
 
   /** Rows along the tensor's row axis; 1 for a scalar. */
   std::int64_t rows(const Tensor& tensor) const {
@@ -25,11 +26,12 @@ struct Given {
 };
 
 /**
- * Check `array` against `tensor`: dtype, axes, finite values, range. A condition may leave out its row axis.
+ * Check `array` against `tensor`: dtype, axes, finite values, range. A condition may leave out its row axis. Values on a
+ * device are not looked at, and have to be of the tensor's own dtype.
  *
  * Failure SG_BAD_ARGUMENT, in the words of the Python runtime.
  */
-Given check_input(const Tensor& tensor, const sg_array& array);
+Given check_input(const Tensor& tensor, const sg_array& array, bool on_device);
 
 /** The error of an input that is not given. */
 Failure missing(const Tensor& tensor, const char* note = "");

@@ -3,6 +3,8 @@
 #include <cstring>
 
 #include "buffer.hpp"
+#include "error.hpp"
+#include "text.hpp"
 
 namespace sg {
 namespace {
@@ -15,6 +17,10 @@ class HostLane : public Lane {
   void copy(void* to, const void* from, std::size_t bytes) override { std::memcpy(to, from, bytes); }
   void clear(void* to, std::size_t bytes) override { std::memset(to, 0, bytes); }
   void wait() override {}
+  void after(void*) override {}
+  void check_reachable(const void*, const std::string& name) const override {
+    throw Failure(SG_BAD_ARGUMENT, cat(name, " lies on a GPU and this engine runs on the host; give host memory"));
+  }
 };
 
 }  // namespace

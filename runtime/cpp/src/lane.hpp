@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <memory>
+#include <string>
 
 namespace sg {
 
@@ -23,6 +24,10 @@ class Lane {
   virtual void clear(void* to, std::size_t bytes) = 0;
   /** Until all copies and calls are done. Failure SG_ENGINE_FAILED where one of them failed. */
   virtual void wait() = 0;
+  /** What follows comes after the earlier work of a stream of the caller's, if that is not null. */
+  virtual void after(void* stream) = 0;
+  /** Failure SG_BAD_ARGUMENT where `memory`, the caller's `name`, is not memory of the graphs. */
+  virtual void check_reachable(const void* memory, const std::string& name) const = 0;
 };
 
 /** The lane of graphs that run in host memory, at once. */

@@ -1,5 +1,7 @@
 #include "manifest.hpp"
 
+#include <algorithm>
+
 #include "samplegraph/samplegraph.h"
 #include "text.hpp"
 
@@ -41,6 +43,12 @@ const Tensor* Manifest::input(std::int32_t role) const {
     if (tensor.role == role) return &tensor;
   }
   return nullptr;
+}
+
+std::int64_t Manifest::rows(std::int64_t samples) const {
+  if (batch() >= 0) return batch();
+  if (!engine || engine->batch.empty()) return samples;
+  return std::clamp(samples, engine->batch.front(), engine->batch.back());
 }
 
 std::int64_t Manifest::sample_size() const { return row_size(outputs[0]); }

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "dtype.hpp"
+#include "engine_info.hpp"
 #include "parts.hpp"
 
 namespace sg {
@@ -58,6 +59,7 @@ struct Manifest {
   std::optional<std::string> weights_file;
   std::optional<OptimizedFor> optimized_for;
   std::string precision = "fp32";
+  std::optional<EngineInfo> engine;      // of an engine, in its sidecar
   std::optional<Chunk> chunk;            // of a graph that is one of a set
   std::optional<Recurrence> recurrence;  // of a graph of one evaluation
   std::vector<Tensor> inputs, outputs;   // what a caller gives; what the graph gives
@@ -65,8 +67,10 @@ struct Manifest {
 
   /** The first input of that role that a caller gives, or null. */
   const Tensor* input(std::int32_t role) const;
-  /** Rows per call, or -1 where any number goes. */
+  /** Rows per call, or -1 where any number goes, but for what an engine was built for. */
   std::int64_t batch() const { return outputs[0].shape[0].size; }
+  /** Rows of each call of so many samples. */
+  std::int64_t rows(std::int64_t samples) const;
   /** Elements of one sample, and of its noise: of tokens these differ. */
   std::int64_t sample_size() const;
   std::int64_t noise_size() const;
@@ -80,12 +84,12 @@ struct Manifest {
 Manifest parse_manifest(std::string json, const std::string& source);
 
 /**
- * The manifest of an .onnx file, or of a sidecar .json itself. Inside an ONNX file the metadata wins; the
- * sidecar (the file's full name + ".json") stands in where a tool has removed it.
+ * The manifest of an .onnx file, of an engine in its sidecar, or of a sidecar .json itself. Inside an ONNX file the
+ * metadata wins; the sidecar (the file's full name + ".json") stands in where a tool has removed it.
  */
 Manifest read_manifest(const std::string& path);
 
-/** The manifest of a graph to be run: a sidecar or an engine is refused. */
+/** The manifest of a graph or an engine to be run: a sidecar is refused. */
 Manifest read_graph_manifest(const std::string& path);
 
 }  // namespace sg

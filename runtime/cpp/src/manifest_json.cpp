@@ -168,6 +168,7 @@ Manifest parse(const Json& data) {
   if (const Json* made = optional(data, "optimized_for")) {
     out.optimized_for = optimized_for(*made);
   }
+  if (const Json* engine = optional(data, "engine")) out.engine = read_engine_info(*engine);
   if (data.find("precision") != nullptr) out.precision = text(data, "precision");
   member(data, "versions");
   for (const Json& each : list(data, "inputs")) out.graph_inputs.push_back(tensor(each));

@@ -1,6 +1,7 @@
 #include "request.hpp"
 
 #include <cstring>
+#include <optional>
 
 #include "request_rows.hpp"
 #include "struct_copy.hpp"
@@ -12,28 +13,47 @@ namespace {
 
 [[noreturn]] void refuse(const std::string& text) { throw Failure(SG_BAD_ARGUMENT, text); }
 
-/** The array called `name`; null where none is. Noise goes by its role, conditions by their names. */
-const sg_array* find(const sg_request& request, const char* name) {
-  for (std::size_t i = 0; i < request.input_count; ++i) {
-    if (std::strcmp(request.inputs[i].name, name) == 0) return &request.inputs[i];
+std::size_t array_count(const sg_request& request) { return request.input_count + request.device_input_count; }
+
+bool is_on_device(const sg_request& request, std::size_t index) { return index >= request.input_count; }
+
+/** Of all arrays, those on the host first. */
+const sg_array& array_at(const sg_request& request, std::size_t index) {
+  return is_on_device(request, index) ? request.device_inputs[index - request.input_count] : request.inputs[index];
+}
+
+/** What is given for `name`: its place among all arrays; none where it is not. Noise goes by its role, conditions by their names. */
+std::optional<std::size_t> find(const sg_request& request, const char* name) {
+  for (std::size_t i = 0; i < array_count(request); ++i) {
+    if (std::strcmp(array_at(request, i).name, name) == 0) return i;
   }
-  return nullptr;
+  return std::nullopt;
+}
+
+Given check_found(const Tensor& tensor, const sg_request& request, std::size_t index) {
+  return check_input(tensor, array_at(request, index), is_on_device(request, index));
 }
 
 void check_names(const sg_request& request) {
   if (request.input_count > 0 && request.inputs == nullptr) refuse("inputs is a null pointer; give input_count arrays");
-  for (std::size_t i = 0; i < request.input_count; ++i) {
-    const char* name = request.inputs[i].name;
-    if (name == nullptr) refuse(cat("inputs[", std::to_string(i), "] has no name (a null pointer)"));
+  if (request.device_input_count > 0 && request.device_inputs == nullptr) {
+    refuse("device_inputs is a null pointer; give device_input_count arrays");
+  }
+  for (std::size_t i = 0; i < array_count(request); ++i) {
+    const char* name = array_at(request, i).name;
+    if (name == nullptr) {
+      const bool device = is_on_device(request, i);
+      refuse(cat(device ? "device_inputs[" : "inputs[", std::to_string(device ? i - request.input_count : i),
+                 "] has no name (a null pointer)"));
+    }
     for (std::size_t j = 0; j < i; ++j) {
-      if (std::strcmp(request.inputs[j].name, name) == 0) refuse(cat(name, " is given twice; give it once"));
+      if (std::strcmp(array_at(request, j).name, name) == 0) refuse(cat(name, " is given twice; give it once"));
     }
   }
 }
 
 void check_source(const Manifest& manifest, const sg_request& request) {
-  const sg_array* noise = find(request, "noise");
-  const sg_array* steps = find(request, "step_noise");
+  const bool noise = find(request, "noise").has_value(), steps = find(request, "step_noise").has_value();
   if (request.rng != SG_TORCH && request.rng != SG_PHILOX) {
     refuse(cat("rng=", request.rng, ": allowed is SG_TORCH or SG_PHILOX; use SG_TORCH unless you need another"));
   }
@@ -42,11 +62,11 @@ void check_source(const Manifest& manifest, const sg_request& request) {
   }
   if (manifest.input(SG_NOISE) == nullptr) {
     const bool seed = request.seed_kind != SG_SEED_NONE;
-    if (!seed && noise == nullptr && steps == nullptr) return;
-    refuse(cat(seed ? "seed" : noise != nullptr ? "noise" : "step_noise", " is given, but ", manifest.name,
+    if (!seed && !noise && !steps) return;
+    refuse(cat(seed ? "seed" : noise ? "noise" : "step_noise", " is given, but ", manifest.name,
                " draws no noise; leave it out"));
   }
-  if (request.seed_kind != SG_SEED_NONE && (noise != nullptr || steps != nullptr)) {
+  if (request.seed_kind != SG_SEED_NONE && (noise || steps)) {
     std::string seed = request.seed_kind == SG_SEED_ONE ? std::to_string(request.seed) : "[";
     if (request.seed_kind == SG_SEED_EACH && request.seeds != nullptr) {
       for (std::size_t i = 0; i < request.seed_count && i < 20; ++i) {
@@ -56,7 +76,7 @@ void check_source(const Manifest& manifest, const sg_request& request) {
     refuse(cat("seed=", seed, request.seed_kind == SG_SEED_ONE ? "" : "]", " and ", noise ? "noise" : "step_noise",
                " are both given; give a seed, or the noise arrays"));
   }
-  if (request.seed_kind == SG_SEED_NONE && noise == nullptr) {
+  if (request.seed_kind == SG_SEED_NONE && !noise) {
     refuse(cat("seed is missing; give seed=0 (or one per sample), or your own ",
                manifest.slices > 0 ? "noise and step_noise" : "noise"));
   }
@@ -76,14 +96,14 @@ std::string number_text(const sg_array& array) {
   return array.dtype == SG_FLOAT64 || array.dtype == SG_FLOAT32 ? float_repr(value + single) : "...";
 }
 
-[[noreturn]] void unknown(const Manifest& manifest, const sg_array& array, const std::vector<std::string>& takes) {
+[[noreturn]] void unknown(const Manifest& manifest, const sg_array& array, bool on_device, const std::vector<std::string>& takes) {
   const std::string name = array.name;
   if (name == "guidance_scale") {
     const auto scale = manifest.guidance_scale;
     const std::string has = scale ? cat("has ", float_short(*scale), " baked in")
                             : manifest.guidance_mode == "per_step" ? "has one per step baked in"
                                                                    : "has no guidance";
-    refuse(cat("guidance_scale=", number_text(array), " is not an input of ", manifest.name, ", which ", has,
+    refuse(cat("guidance_scale=", on_device ? "..." : number_text(array), " is not an input of ", manifest.name, ", which ", has,
                "; leave it out or export again"));
   }
   std::string known;
@@ -99,14 +119,14 @@ void check_known(const Manifest& manifest, const sg_request& request) {
     }
     return false;
   };
-  for (std::size_t i = 0; i < request.input_count; ++i) {
-    const char* name = request.inputs[i].name;
+  for (std::size_t i = 0; i < array_count(request); ++i) {
+    const char* name = array_at(request, i).name;
     if (is_condition(name) || std::strcmp(name, "noise") == 0 || std::strcmp(name, "step_noise") == 0) continue;
     std::vector<std::string> takes;
     for (const Tensor& tensor : manifest.inputs) {
       if (!is_noise(tensor)) takes.push_back(tensor.name);
     }
-    unknown(manifest, request.inputs[i], takes);
+    unknown(manifest, array_at(request, i), is_on_device(request, i), takes);
   }
 }
 
@@ -128,14 +148,15 @@ void gather(const Manifest& manifest, const sg_request& request, Call& call) {
   for (std::size_t i = 0; i < manifest.inputs.size(); ++i) {
     const Tensor& tensor = manifest.inputs[i];
     if (is_noise(tensor)) continue;
-    const sg_array* array = find(request, tensor.name.c_str());
-    if (array == nullptr && !tensor.default_value) throw missing(tensor);
-    call.given[i] = array != nullptr ? check_input(tensor, *array) : default_row(tensor);
+    const auto found = find(request, tensor.name.c_str());
+    if (!found && !tensor.default_value) throw missing(tensor);
+    call.given[i] = found ? check_found(tensor, request, *found) : default_row(tensor);
   }
 }
 
 void own_noise(const Manifest& manifest, const sg_request& request, Call& call) {
-  const sg_array* steps = find(request, "step_noise");
+  const auto found = find(request, "step_noise");
+  const sg_array* steps = found ? &array_at(request, *found) : nullptr;
   if (manifest.input(SG_STEP_NOISE) == nullptr && steps != nullptr &&
       !(steps->rank > 0 && steps->shape != nullptr && steps->shape[0] == 0)) {
     refuse(cat("step_noise is given, but ", manifest.name, " draws none in its steps; leave it out"));
@@ -143,9 +164,9 @@ void own_noise(const Manifest& manifest, const sg_request& request, Call& call) 
   for (const std::int32_t role : {SG_NOISE, SG_STEP_NOISE}) {
     const Tensor* tensor = manifest.input(role);
     if (tensor == nullptr) continue;
-    const sg_array* array = find(request, argument_name(*tensor));
-    if (array == nullptr) throw missing(*tensor, ", the slices in step order");
-    call.given[static_cast<std::size_t>(tensor - manifest.inputs.data())] = check_input(*tensor, *array);
+    const auto given = find(request, argument_name(*tensor));
+    if (!given) throw missing(*tensor, ", the slices in step order");
+    call.given[static_cast<std::size_t>(tensor - manifest.inputs.data())] = check_found(*tensor, request, *given);
   }
 }
 

@@ -72,9 +72,9 @@ void check_symbols(const Manifest& manifest, const Call& call) {
   }
 }
 
-/** The axes of one call of the graph: B rows, or all M of them where the batch is symbolic. */
+/** The axes of one call of the graph: B rows, or all M of them where the batch is symbolic, if an engine takes so many. */
 void set_shapes(const Manifest& manifest, Call& call) {
-  const std::int64_t rows = manifest.batch() < 0 ? call.samples : manifest.batch();
+  const std::int64_t rows = manifest.rows(call.samples);
   for (std::size_t i = 0; i < manifest.inputs.size(); ++i) {
     const Tensor& tensor = manifest.inputs[i];
     for (std::size_t axis = 0; axis < tensor.shape.size(); ++axis) {

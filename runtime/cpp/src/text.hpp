@@ -24,6 +24,8 @@ std::string cat(const Parts&... parts) {
   return out;
 }
 
+/** Whether `text` ends with `end`. */
+bool ends_with(std::string_view text, std::string_view end);
 /** As Python's repr: the shortest digits that give the value back, "3.0", "1e+20", "nan", "-inf". */
 std::string float_repr(double value);
 /** As "%g" in the C locale. */

@@ -48,8 +48,8 @@ typedef enum sg_status {
   SG_OK = 0,
   SG_BAD_ARGUMENT = 1,  /**< an argument: name, dtype, shape, value, null pointer */
   SG_BAD_FILE = 2,      /**< a graph, manifest or weights file: missing, damaged, foreign, from the future */
-  SG_NO_ENGINE = 3,     /**< ONNX Runtime or a provider is missing, too old, or does not start */
-  SG_ENGINE_FAILED = 4, /**< ONNX Runtime failed at running the graph */
+  SG_NO_ENGINE = 3,     /**< ONNX Runtime, a provider, TensorRT, CUDA or the GPU is missing, another version, does not start */
+  SG_ENGINE_FAILED = 4, /**< ONNX Runtime, TensorRT or the GPU failed at running the graph */
   SG_CANCELLED = 5,     /**< stopped by sg_stop_request or by the progress callback */
   SG_NO_MEMORY = 6,
   SG_INTERNAL = 7       /**< a defect of this library */
@@ -134,7 +134,7 @@ SG_API const char* sg_manifest_json(const sg_manifest* manifest);
 
 /* -------------------------------------------------------------------------------------------------- engine */
 
-/** An execution provider of ONNX Runtime by its short or long name ("cuda", "TensorrtExecutionProvider"). */
+/** An execution provider of ONNX Runtime by its short or long name ("cuda", "TensorrtExecutionProvider"); or "auto". */
 typedef struct sg_provider {
   const char* name;
   const char* const* keys;      /**< option_count options, such as "device_id" */
@@ -145,7 +145,7 @@ typedef struct sg_provider {
 typedef struct sg_options {
   size_t struct_size;
   const char* onnxruntime;      /**< the library, or its folder; NULL: $SAMPLEGRAPH_ONNXRUNTIME, else the loader's path */
-  const sg_provider* providers; /**< in order of preference; the CPU always stands last */
+  const sg_provider* providers; /**< in order of preference; the CPU always stands last. "auto" alone: the best that starts */
   size_t provider_count;
   int32_t threads;              /**< threads within an operator; 0: one per core */
   int32_t inter_op_threads;     /**< 0: operators run one after another */
@@ -154,24 +154,37 @@ typedef struct sg_options {
   const char* const* config_keys; /**< config_count further session settings of ONNX Runtime */
   const char* const* config_values;
   size_t config_count;
+  const char* tensorrt;         /**< of an engine file: libnvinfer or libtensorrt_rtx, or its folder; NULL:
+                                     $SAMPLEGRAPH_TENSORRT or $SAMPLEGRAPH_TENSORRT_RTX, else the loader's path */
+  const char* cuda;             /**< libcudart, or its folder; NULL: $SAMPLEGRAPH_CUDA, else the loader's path */
+  int32_t device;               /**< the GPU of an engine file, as CUDA numbers them */
+  int32_t tf32;                 /**< 1: CUDA may multiply float32 matrices with 10 bits of mantissa; engines never do */
+  int32_t no_cuda_graph;        /**< 1: a GPU does not replay captured work, which it does where it can */
+  int32_t reserved;             /**< 0 */
 } sg_options;
-#define SG_OPTIONS_INIT { sizeof(sg_options), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+#define SG_OPTIONS_INIT { sizeof(sg_options), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
 
 /**
- * Load `path`. `options` may be NULL. The weights file, if any, lies beside the graph; so do all chunks of a set, of
- * which any may be given, and `<path>.plan.json` with tables for further step counts.
+ * Load `path`: a graph, or an engine file that `samplegraph build` made for this GPU, with its sidecar beside it.
+ * `options` may be NULL. The weights file, if any, lies beside the graph; so do all chunks of a set, of which any may be
+ * given, and `<path>.plan.json` with tables for further step counts.
  */
 SG_API sg_status sg_engine_open(const char* path, const sg_options* options, sg_engine** engine);
 SG_API void sg_engine_close(sg_engine* engine);
 /** Borrowed: lives as long as the engine. NULL for NULL. */
 SG_API const sg_manifest* sg_engine_manifest(const sg_engine* engine);
-/** Providers in use, such as "cuda,cpu"; ONNX Runtime's version, such as "1.21.0". NULL for NULL. */
+/** Providers in use, such as "cuda,cpu" or "tensorrt-rtx"; the version of what runs it. NULL for NULL. */
 SG_API const char* sg_engine_providers(const sg_engine* engine);
 SG_API const char* sg_engine_library_version(const sg_engine* engine);
+/**
+ * What a user may want to know of how it runs, so far: that a CUDA graph could not be captured, why "auto" passed over a
+ * provider. One sentence per line. Writes at most `size` bytes with the final 0; returns the length of all of it.
+ */
+SG_API size_t sg_engine_notes(const sg_engine* engine, char* text, size_t size);
 /** The step counts that sg_request.steps may have, the default first, and how many; lives as long as the engine. */
 SG_API const int64_t* sg_engine_step_counts(const sg_engine* engine, size_t* count);
 
-/** One input: C order, host memory, the caller's until the call returns. */
+/** One input: C order, the caller's until the call returns. Host memory, but for `device_inputs`. */
 typedef struct sg_array {
   const char* name;             /**< "noise", "step_noise", or an input of the graph */
   const void* data;
@@ -214,8 +227,12 @@ typedef struct sg_request {
   sg_watch watch;               /**< or NULL */
   void* watch_data;
   int64_t steps;                /**< of layout step: one of sg_engine_step_counts; 0: the first */
+  const sg_array* device_inputs; /**< further inputs, in memory of the GPU that runs the engine (CUDA's; so are addresses
+                                     of DLPack tensors): of the input's own dtype, their values are not checked */
+  size_t device_input_count;
+  void* device_stream;          /**< a cudaStream_t whose earlier work makes them; NULL: they are there */
 } sg_request;
-#define SG_REQUEST_INIT { sizeof(sg_request), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+#define SG_REQUEST_INIT { sizeof(sg_request), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
 
 /** M, the number of samples that `request` asks for; checks it as sg_sample does. */
 SG_API sg_status sg_count(const sg_engine* engine, const sg_request* request, int64_t* samples);
@@ -226,6 +243,8 @@ SG_API sg_status sg_count(const sg_engine* engine, const sg_request* request, in
  * `output`: at least M samples. On an error `output` is not defined.
  */
 SG_API sg_status sg_sample(sg_engine* engine, const sg_request* request, void* output, size_t bytes);
+/** The same into memory of the GPU that runs the engine; all is there on return. */
+SG_API sg_status sg_sample_device(sg_engine* engine, const sg_request* request, void* output, size_t bytes);
 /**
  * Make `contexts` concurrent calls of such a request free of allocation, and run each once.
  * `request` NULL: one batch with seed 0 and every condition at its default, else its minimum, else 0.
@@ -235,7 +254,10 @@ SG_API sg_status sg_warm_up(sg_engine* engine, const sg_request* request, int32_
 /** A switch for requests to this engine, of one call or of several at once. */
 SG_API sg_status sg_stop_create(sg_engine* engine, sg_stop** stop);
 SG_API void sg_stop_destroy(sg_stop* stop);
-/** Calls that hold it, now or later, return SG_CANCELLED soon, within a step, too; until sg_stop_reset. */
+/**
+ * Calls that hold it, now or later, return SG_CANCELLED soon, within a step, too; until sg_stop_reset. An engine file
+ * stops between chunks and steps only.
+ */
 SG_API void sg_stop_request(sg_stop* stop);
 SG_API void sg_stop_reset(sg_stop* stop);
 

@@ -11,6 +11,7 @@
 #ifndef SAMPLEGRAPH_HPP
 #define SAMPLEGRAPH_HPP
 
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
 #include <deque>
@@ -168,11 +169,34 @@ class Request {
   }
   /** An array that stays the caller's and is read in each call: nothing is copied. */
   Request& view(const std::string& name, const void* values, std::vector<std::int64_t> shape, sg_dtype dtype) {
-    Input& input = named(name);
-    input.shape = std::move(shape);
-    input.values.clear();
-    input.viewed = values;
-    input.dtype = dtype;
+    return refer(name, values, std::move(shape), dtype, false);
+  }
+  /** The same in memory of the GPU that runs the engine, of the input's own dtype: nothing passes through the host. */
+  Request& view_device(const std::string& name, const void* values, std::vector<std::int64_t> shape, sg_dtype dtype) {
+    return refer(name, values, std::move(shape), dtype, true);
+  }
+  /**
+   * A DLPack tensor, as a DLTensor of any version of dlpack.h, on the host or on the GPU. It stays the caller's.
+   * Error where it is elsewhere, not packed in C order, or of a type that no input has.
+   */
+  template <class Tensor>
+  Request& view_dlpack(const std::string& name, const Tensor& tensor) {
+    const int device = static_cast<int>(tensor.device.device_type);  // 1, 3: host; 2, 13: CUDA
+    if (device != 1 && device != 3 && device != 2 && device != 13) {
+      throw Error(SG_BAD_ARGUMENT, name + " lies on a device of DLPack's type " + std::to_string(device) + "; give CUDA or host memory");
+    }
+    std::vector<std::int64_t> shape(tensor.shape, tensor.shape + tensor.ndim);
+    std::int64_t packed = 1;
+    for (std::size_t axis = shape.size(); axis-- > 0; packed *= shape[axis]) {
+      if (tensor.strides == nullptr || shape[axis] == 1 || tensor.strides[axis] == packed) continue;
+      throw Error(SG_BAD_ARGUMENT, name + " is not packed; give it in row-major order, without gaps");
+    }
+    const char* values = static_cast<const char*>(tensor.data) + tensor.byte_offset;
+    return refer(name, values, std::move(shape), dlpack_dtype(name, tensor.dtype), device == 2 || device == 13);
+  }
+  /** A cudaStream_t whose earlier work makes the arrays on the GPU; null: they are there. */
+  Request& device_stream(void* stream) {
+    fields_.device_stream = stream;
     return *this;
   }
 
@@ -184,13 +208,38 @@ class Request {
     std::vector<char> values;
     const void* viewed = nullptr;
     sg_dtype dtype = SG_FLOAT32;
+    bool on_device = false;
   };
+
+  template <class Type>
+  static sg_dtype dlpack_dtype(const std::string& name, const Type& type) {
+    const int code = static_cast<int>(type.code), bits = static_cast<int>(type.bits);
+    if (type.lanes == 1) {
+      if (code == 6 && bits == 8) return SG_BOOL;
+      if (code == 4 && bits == 16) return SG_BFLOAT16;
+      if (code == 2 && (bits == 16 || bits == 32 || bits == 64)) return bits == 16 ? SG_FLOAT16 : bits == 32 ? SG_FLOAT32 : SG_FLOAT64;
+      for (int size = 0; size < 4 && code < 2; ++size) {  // int64, int32...; uint64...
+        if (bits == 64 >> size) return static_cast<sg_dtype>((code == 0 ? SG_INT64 : SG_UINT64) + size);
+      }
+    }
+    throw Error(SG_BAD_ARGUMENT, name + " has a DLPack type that no input has; give the input's own");
+  }
+
+  Request& refer(const std::string& name, const void* values, std::vector<std::int64_t> shape, sg_dtype dtype, bool on_device) {
+    Input& input = named(name);
+    input.shape = std::move(shape);
+    input.values.clear();
+    input.viewed = values;
+    input.dtype = dtype;
+    input.on_device = on_device;
+    return *this;
+  }
 
   Input& named(const std::string& name) {
     for (Input& each : inputs_) {
       if (each.name == name) return each;
     }
-    inputs_.push_back({name, {}, {}, nullptr, SG_FLOAT32});
+    inputs_.push_back({name, {}, {}, nullptr, SG_FLOAT32, false});
     return inputs_.back();
   }
 
@@ -201,6 +250,7 @@ class Request {
     input.values.resize(count * sizeof(T));
     if (count > 0) std::memcpy(input.values.data(), values, count * sizeof(T));
     input.viewed = nullptr;
+    input.on_device = false;
     input.dtype = dtype_of<T>();
     return *this;
   }
@@ -228,12 +278,17 @@ class Request {
   /** The C structure; refers to this object. */
   const sg_request* fields() {
     arrays_.clear();
-    for (const Input& each : inputs_) {
-      const void* data = each.viewed != nullptr ? each.viewed : each.values.data();
-      arrays_.push_back({each.name.c_str(), data, each.shape.data(), each.shape.size(), each.dtype, 0});
+    for (const bool on_device : {false, true}) {
+      for (const Input& each : inputs_) {
+        if (each.on_device != on_device) continue;
+        const void* data = each.viewed != nullptr ? each.viewed : each.values.data();
+        arrays_.push_back({each.name.c_str(), data, each.shape.data(), each.shape.size(), each.dtype, 0});
+      }
+      if (!on_device) fields_.input_count = arrays_.size();
     }
     fields_.inputs = arrays_.data();
-    fields_.input_count = arrays_.size();
+    fields_.device_inputs = arrays_.data() + fields_.input_count;
+    fields_.device_input_count = arrays_.size() - fields_.input_count;
     fields_.seeds = seeds_.data();
     fields_.seed_count = seeds_.size();
     fields_.progress = progress_ ? &report : nullptr;
@@ -270,6 +325,9 @@ struct Options {
   int inter_op_threads = 0;
   std::string affinity;
   bool spinning = true;
+  std::string tensorrt, cuda;  // of engine files
+  int device = 0;
+  bool tf32 = false, cuda_graph = true;
 };
 
 /** A compiled sampler, loaded. */
@@ -294,6 +352,11 @@ class Engine {
     fields.inter_op_threads = options.inter_op_threads;
     fields.affinity = options.affinity.empty() ? nullptr : options.affinity.c_str();
     fields.no_spinning = options.spinning ? 0 : 1;
+    fields.tensorrt = options.tensorrt.empty() ? nullptr : options.tensorrt.c_str();
+    fields.cuda = options.cuda.empty() ? nullptr : options.cuda.c_str();
+    fields.device = options.device;
+    fields.tf32 = options.tf32 ? 1 : 0;
+    fields.no_cuda_graph = options.cuda_graph ? 0 : 1;
     open(path, fields);
   }
   Engine(const std::string& path, const sg_options& options) { open(path, options); }
@@ -313,6 +376,10 @@ class Engine {
   /** Draw into memory of the caller: after a warm-up call nothing is allocated. */
   void sample_into(Request& request, void* output, std::size_t bytes) {
     finish(request, sg_sample(get(), request.fields(), output, bytes));
+  }
+  /** Draw into memory of the GPU that runs the engine; all is there on return. */
+  void sample_to_device(Request& request, void* output, std::size_t bytes) {
+    finish(request, sg_sample_device(get(), request.fields(), output, bytes));
   }
 
   /** Make `contexts` concurrent calls free of allocation, and run each once. */
@@ -342,6 +409,12 @@ class Engine {
   }
   std::string providers() const { return sg_engine_providers(get()); }
   std::string library_version() const { return sg_engine_library_version(get()); }
+  /** What one may want to know of how it runs, so far: see sg_engine_notes. */
+  std::string notes() const {
+    std::string out(sg_engine_notes(get(), nullptr, 0), '\0');
+    out.resize(std::min(out.size(), sg_engine_notes(get(), &out[0], out.size() + 1)));
+    return out;
+  }
   std::string manifest() const { return sg_manifest_json(sg_engine_manifest(get())); }
   sg_engine* get() const { return engine_.get(); }
 

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "onnxruntime/handle.hpp"
-#include "onnxruntime/settings.hpp"
+#include "settings.hpp"
 
 namespace sg::ort {
 

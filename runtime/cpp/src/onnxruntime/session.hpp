@@ -6,7 +6,7 @@
 
 #include "graph.hpp"
 #include "manifest.hpp"
-#include "onnxruntime/settings.hpp"
+#include "settings.hpp"
 
 namespace sg::ort {
 

@@ -1,8 +1,8 @@
-#include "onnxruntime/settings.hpp"
+#include "settings.hpp"
 
 #include "struct_copy.hpp"
 
-namespace sg::ort {
+namespace sg {
 namespace {
 
 Pairs pairs(const char* what, const char* const* keys, const char* const* values, std::size_t count) {
@@ -38,6 +38,12 @@ Settings settings(const sg_options* given) {
   }
   out.threads = threads("threads", options.threads);
   out.inter_op_threads = threads("inter_op_threads", options.inter_op_threads);
+  if (options.tensorrt != nullptr) out.tensorrt = options.tensorrt;
+  if (options.cuda != nullptr) out.cuda = options.cuda;
+  if (options.device < 0) throw Failure(SG_BAD_ARGUMENT, cat("device=", options.device, " is not allowed; give the number of a GPU"));
+  out.device = options.device;
+  out.tf32 = options.tf32 != 0;
+  out.cuda_graph = options.no_cuda_graph == 0;
   out.config = pairs("config", options.config_keys, options.config_values, options.config_count);
   if (options.affinity != nullptr) out.config.emplace_back("session.intra_op_thread_affinities", options.affinity);
   if (options.no_spinning != 0) {
@@ -47,4 +53,4 @@ Settings settings(const sg_options* given) {
   return out;
 }
 
-}  // namespace sg::ort
+}  // namespace sg

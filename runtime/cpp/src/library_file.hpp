@@ -3,9 +3,9 @@
 
 #include <string>
 
-namespace sg::ort {
+namespace sg {
 
 /** What is wrong with it: "not a shared library", "cut off, ..."; "" where it looks right, or where dlopen will say. */
 std::string library_fault(const std::string& path);
 
-}  // namespace sg::ort
+}  // namespace sg

@@ -1,4 +1,4 @@
-#include "onnxruntime/library_file.hpp"
+#include "library_file.hpp"
 
 #if defined(__linux__)
 #include <link.h>
@@ -10,7 +10,7 @@
 #include "text.hpp"
 #endif
 
-namespace sg::ort {
+namespace sg {
 
 #if defined(__linux__)
 namespace {
@@ -50,4 +50,4 @@ std::string library_fault(const std::string& path) {
 std::string library_fault(const std::string&) { return ""; }
 #endif
 
-}  // namespace sg::ort
+}  // namespace sg

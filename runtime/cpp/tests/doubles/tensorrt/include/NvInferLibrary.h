@@ -1,0 +1,12 @@
+/** The rest of the doubles' interface, where ICudaEngine is known. */
+#pragma once
+
+namespace nvinfer1 {
+
+class IRuntime {
+ public:
+  virtual ~IRuntime() = default;
+  virtual ICudaEngine* deserializeCudaEngine(const void* data, std::size_t bytes) noexcept = 0;
+};
+
+}  // namespace nvinfer1

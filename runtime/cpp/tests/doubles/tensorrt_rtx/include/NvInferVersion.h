@@ -1,0 +1,5 @@
+#pragma once
+#define TRT_MAJOR_RTX 1
+#define NV_TENSORRT_MAJOR TRT_MAJOR_RTX
+#define NV_TENSORRT_MINOR 7
+#define NV_TENSORRT_PATCH 1
