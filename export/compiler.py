@@ -8,7 +8,7 @@ sampler + example shapes
   -> sampler graph        each evaluation one opaque node; affine ones without torch (sampling/lower, else trace)
   -> specialised parts    by binding time, for all call sites                        (partial/)
   -> linked graph         sites in place of the opaque nodes, weights shared         (link)
-  or, evaluation by evaluation: a table of coefficients and a graph that applies a row  (sampling/recurrent)
+  or a table of coefficients and a graph that applies one row, or K      (sampling/recurrent, sampling/repeated)
   -> Program              manifest, serialisation, verification                      (describe, storage/, verification/)
   and from its files: graphs that load faster, engines, a served model               (offline/, engine/, triton/)
 """
@@ -39,8 +39,9 @@ from samplegraph.export.program import Program
 from samplegraph.export.sampling.coefficients import recurrent_tables
 from samplegraph.export.sampling.layout import Layout, parse_layout
 from samplegraph.export.sampling.lower import lower_sampler
-from samplegraph.export.sampling.part import Part, drop_unread, number, part
+from samplegraph.export.sampling.part import Part, drop_unread, number, part, take_visited
 from samplegraph.export.sampling.recurrent import recurrent_part
+from samplegraph.export.sampling.repeated import repeated_part
 from samplegraph.export.sampling.segment import Segment, chunks, whole
 from samplegraph.export.sampling.trace import trace_sampler
 from samplegraph.export.signature import Signature, signature
@@ -82,9 +83,10 @@ def compile(
         weights: ``auto`` (embedded below 16 MB, else external), ``embed``, ``external`` (in a safetensors file in or
             below the output folder where that holds them, else in a file of their own) or ``copy`` (never in a
             safetensors file).
-        layout: ``unrolled``, ``chunked:K`` (K steps per graph), ``step`` (one evaluation, driven by the runtime) or
-            ``loop`` (an ONNX Loop); the last two need a scheduler whose steps are linear combinations.
-        more: the same sampler at other step counts, whose coefficients the ``step`` layout is to carry as well.
+        layout: ``unrolled``, ``chunked:K`` (K steps per graph), ``step`` (one evaluation, driven by the runtime),
+            ``repeated:K`` (K evaluations, likewise, and their constants in a file) or ``loop`` (an ONNX Loop); the last
+            three need a scheduler whose steps are linear combinations.
+        more: the same sampler at other step counts, for which ``step`` and ``repeated`` are to have tables as well.
         captures: denoisers captured before, for several programs over one network.
         precision: of the network: ``fp32``, ``fp16``, ``bf16``, or ``int8`` for its weights alone; the one that it
             has where left out. The sampler around it is float32.
@@ -110,16 +112,20 @@ def compile(
     captures, convert = captures or Captures(), Converter(wanted)
     parameters = list(sampler.denoiser.network.parameters())
     size = sum(p.nbytes for p in parameters)
-    nfe = 1 if tables else max(sum(map(len, sampler.profile.evaluations[s.first : s.last])) for s in segments)
+    evaluations = sampler.profile.evaluations
+    nfe = max(form.size, 1) if tables else max(sum(map(len, evaluations[s.first : s.last])) for s in segments)
     budget.check(len(parameters), nfe, size, force=force, tell=lambda _: None)  # at least one node for each
     with phases.phase("capture denoiser"), captures.hashing(sampler.denoiser.network):
         targets = _targets(sampler, sig, captures, convert)
     nodes = max(len(target.denoiser.graph) for target in targets.values())
     budget.check(nodes, nfe, size, force=force, tell=tell)
     if tables is not None:
-        with phases.phase("link"):
-            denoiser = max(targets.values(), key=lambda target: target.rows).denoiser
-            parts = [recurrent_part(sampler, sig, denoiser, tables, form)]
+        widest = max(targets.values(), key=lambda target: target.rows)
+        with phases.phase("link", max(form.size, 1)) as site_done:
+            if form.kind == "repeated":
+                parts = [repeated_part([sampler, *more], sig, widest, tables, form, site_done)]
+            else:
+                parts = [recurrent_part(sampler, sig, widest.denoiser, tables, form)]
     else:
         parts = _unrolled(sampler, sig, targets, segments, phases)
     with phases.phase("describe"):
@@ -162,19 +168,12 @@ def _unrolled(
             graph = _sampler_graph(sampler, sig, segment)
             groups = link(graph, targets.__getitem__, lambda _: site_done(next(done)))
             tidy_linked(graph)
-            visited = _visited(graph.graph, len(segment.outputs))
+            visited = take_visited(graph.graph, len(segment.outputs))
             if segment.chunked:
                 segment = drop_unread(graph, segment)
                 wanted = [name.removesuffix(CARRIED) for name in segment.carried]
             parts.append(part(graph, segment, groups, visited))
     return number(parts[::-1])
-
-
-def _visited(graph: ir.Graph, count: int) -> tuple[str, ...]:
-    """Names of the sample after each step; only the first ``count`` outputs remain."""
-    final, *earlier = [graph.outputs[0], *graph.outputs[count:]]
-    del graph.outputs[count:]
-    return tuple(str(value.name) for value in (*earlier, final))
 
 
 def default_name(sampler: Sampler, sig: Signature, layout: Layout) -> str:

@@ -12,6 +12,7 @@ import onnx_ir as ir
 from samplegraph.export.graph.builder import CALL, DOMAIN
 from samplegraph.export.graph.clone import clone_node
 from samplegraph.export.partial.cost import Work, work
+from samplegraph.export.partial.numbers import ConstantTable
 from samplegraph.export.partial.specialise import Shared, Specialised, specialise
 from samplegraph.export.partial.twins import branch_of, place
 
@@ -47,7 +48,10 @@ class Group:
 
 
 def link(
-    sampler: ir.Model, target_at: Callable[[int], Target], site_done: Callable[[int], None] | None = None
+    sampler: ir.Model,
+    target_at: Callable[[int], Target],
+    site_done: Callable[[int], None] | None = None,
+    table: ConstantTable | None = None,
 ) -> list[Group]:
     """Replace the denoiser calls in ``sampler`` (changed in place) by specialised copies of their targets.
 
@@ -56,6 +60,7 @@ def link(
     Args:
         target_at: the target of a call at a grid point.
         site_done: told after each site.
+        table: what the sites' constants are read from where they are no part of the graph.
 
     Returns:
         The groups, that with most rows first.
@@ -67,7 +72,7 @@ def link(
         groups.setdefault((id(target.denoiser), *call.inputs[1:]), []).append((k, call, target))
     widest_first = sorted(groups.values(), key=lambda group: -group[0][2].rows)
     shared, done = Shared(), 0
-    parts = [_specialise(group, shared) for group in widest_first]
+    parts = [_specialise(group, shared, table) for group in widest_first]
     for part, group in zip(parts, widest_first, strict=True):
         graph.insert_before(group[0][1], part.front)
         for site, (k, call, target) in enumerate(group):
@@ -82,10 +87,12 @@ def link(
     return [Group(group[0][2].rows, part) for group, part in zip(widest_first, parts, strict=True)]
 
 
-def _specialise(group: Sequence[tuple[int, ir.Node, Target]], shared: Shared) -> Specialised:
+def _specialise(
+    group: Sequence[tuple[int, ir.Node, Target]], shared: Shared, table: ConstantTable | None
+) -> Specialised:
     _, call, target = group[0]
     sample, *conditions = (value for value in call.inputs if value is not None)
-    return specialise(target.denoiser, sample, conditions, [target.timestep for _, _, target in group], shared)
+    return specialise(target.denoiser, sample, conditions, [target.timestep for _, _, target in group], shared, table)
 
 
 def _place(graph: ir.Graph, call: ir.Node, target: Target, parts: Specialised, site: int, prefix: str) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import resource
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import onnx
@@ -17,6 +19,7 @@ from samplegraph.export.phases import Phases
 from samplegraph.export.sampling.part import Part
 from samplegraph.export.signature import Signature
 from samplegraph.export.storage import emit
+from samplegraph.export.storage.constants import write_constants
 from samplegraph.export.storage.placement import Placement, place
 from samplegraph.export.storage.raw import Digests
 from samplegraph.export.storage.weights import is_external
@@ -185,14 +188,23 @@ class Program:
 
     def _write(self, path: Path, placement: Placement) -> Path:
         graphs = [path.with_name(f"{path.stem}{part.suffix}.onnx") for part in self.parts]
-        paths = [each for graph in graphs for each in (graph.with_name(f"{graph.name}.json"), graph)]
+        writers: dict[Path, Callable[[Path], object]] = {}
         if placement.own and not placement.is_written(path.parent):
-            paths.insert(0, path.with_name(placement.own))
-        with replacing_together(paths) as temporary:
-            beside, written = temporary[: len(paths) % 2], temporary[len(paths) % 2 :]
-            for each in beside:
-                placement.write(each)
-            for part, sidecar, graph in zip(self.parts, written[::2], written[1::2], strict=True):
-                sidecar.write_text(part.described.to_json(), encoding="utf-8")
-                graph.write_bytes(self._proto(part, placement).SerializeToString(deterministic=True))
+            writers[path.with_name(placement.own)] = placement.write
+        for part, graph in zip(self.parts, graphs, strict=True):
+            known = part.described.recurrence
+            if part.constants is not None and known is not None and known.constants is not None:
+                writers[path.with_name(known.constants.file)] = partial(write_constants, part.constants)
+            writers[graph.with_name(f"{graph.name}.json")] = partial(_write_sidecar, part)
+            writers[graph] = partial(self._write_graph, part, placement)
+        with replacing_together(list(writers)) as temporaries:
+            for write, temporary in zip(writers.values(), temporaries, strict=True):
+                write(temporary)
         return graphs[0]
+
+    def _write_graph(self, part: Part, placement: Placement, path: Path) -> None:
+        path.write_bytes(self._proto(part, placement).SerializeToString(deterministic=True))
+
+
+def _write_sidecar(part: Part, path: Path) -> None:
+    path.write_text(part.described.to_json(), encoding="utf-8")

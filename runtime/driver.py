@@ -13,7 +13,7 @@ from samplegraph.runtime.session import Session
 from samplegraph.runtime.values import Value
 
 #: Layouts this runtime can drive.
-LAYOUTS = ("unrolled", "loop", "chunked", "step")
+LAYOUTS = ("unrolled", "loop", "chunked", "step", "repeated")
 
 
 @dataclass(frozen=True)

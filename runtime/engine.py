@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal, overload
 
 from samplegraph.runtime.chunks import Chunks, chunk_files
+from samplegraph.runtime.constants import read_constants
 from samplegraph.runtime.driver import Driver, WholeGraph, check_drivable
 from samplegraph.runtime.errors import InputError
 from samplegraph.runtime.evaluations import Evaluations
@@ -73,7 +74,8 @@ class Engine:
         if chunk is not None:
             self.driver: Driver = Chunks(files, manifests, loaded.sessions)
         elif known is not None:
-            self.driver = Evaluations(self.manifest, self._session, known.tables[0])
+            self._constants = read_constants(self.path, known)
+            self.driver = Evaluations(self.manifest, self._session, known.tables[0], self._constants)
         else:
             self.driver = WholeGraph(self._session, last)
 
@@ -189,4 +191,5 @@ class Engine:
                 return self.driver, self.manifest
             raise InputError(f"steps={steps!r}: {self.path} takes {own} steps; export one with --layout step to choose")
         table = table_for(self.path, known, steps)
-        return Evaluations(self.manifest, self._session, table), drawing(self.manifest, table.noise_slices)
+        driver = Evaluations(self.manifest, self._session, table, self._constants)
+        return driver, drawing(self.manifest, table.noise_slices)

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from samplegraph.runtime.engine_info import EngineInfo
-from samplegraph.runtime.manifest_layouts import CARRIED, Chunk, CoefficientTable, Recurrence
+from samplegraph.runtime.manifest_layouts import CARRIED, Chunk, CoefficientTable, Constants, Recurrence
 
 __all__ = [
     "CARRIED",
@@ -25,6 +25,7 @@ __all__ = [
     "BindingCost",
     "Chunk",
     "CoefficientTable",
+    "Constants",
     "EngineInfo",
     "Evaluation",
     "GuidancePlan",
@@ -47,7 +48,7 @@ RESERVED = ("seed", "samples", "rng", "progress", "preview", "steps", "device_ou
 DTYPES = ("float32", "float16", "bfloat16", "float64", "int64", "int32", "bool")
 ROLES = (
     *("noise", "step_noise", "condition", "negative", "guidance_scale", "sample", "image", "mask", "init_sample"),
-    *("carried", "x0", "timestep", "coefficients"),
+    *("carried", "x0", "timestep", "coefficients", "constants"),
 )
 #: What a sampler is for: ``init_sample`` is given for all but the first.
 TASKS = ("generate", "image_to_image", "inpaint", "invert")
@@ -206,9 +207,9 @@ class BindingCost:
 
 @dataclass(frozen=True)
 class Manifest:
-    """All of it. ``layout`` is ``unrolled``, ``chunked:K``, ``step`` or ``loop``, ``task`` one of ``TASKS``;
-    ``versions`` names the tools that wrote the file. ``caller`` are the inputs of the sampler where they are not those
-    of the graph, which then is one of a set (``chunk``) or one evaluation (``recurrence``).
+    """All of it. ``layout`` is ``unrolled``, ``chunked:K``, ``repeated:K``, ``step`` or ``loop``, ``task`` one of
+    ``TASKS``; ``versions`` names the tools that wrote the file. ``caller`` are the inputs of the sampler where they are
+    not those of the graph, which then is one of a set (``chunk``) or of one or K evaluations (``recurrence``).
 
     ``bindings`` says what one denoiser evaluation consists of, by what it depends on; ``specialised`` counts the
     denoiser's nodes by what became of them: folded, hoisted, batched over steps, in front per site, per site.

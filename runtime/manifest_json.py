@@ -18,6 +18,7 @@ from samplegraph.runtime.manifest import (
     BindingCost,
     Chunk,
     CoefficientTable,
+    Constants,
     EngineInfo,
     Evaluation,
     GuidancePlan,
@@ -33,6 +34,8 @@ from samplegraph.runtime.manifest import (
 )
 
 T = TypeVar("T")
+#: Layouts that a table drives.
+RECURRENT = ("step", "repeated")
 #: The largest number of a manifest.
 LARGEST = 2**63
 
@@ -136,7 +139,7 @@ def _parse(data: dict[str, Any]) -> Manifest:
         raise ValueError("it has step_noise but no noise")
     if manifest.task not in TASKS:
         raise ValueError(f"task is {manifest.task!r}")
-    if (manifest.layout == "step") != (manifest.recurrence is not None):
+    if (manifest.layout.partition(":")[0] in RECURRENT) != (manifest.recurrence is not None):
         raise ValueError(f"layout {manifest.layout!r} and the table of coefficients do not go together")
     _whole("noise.slices", manifest.noise.slices, 0)
     if manifest.noise.kind not in ("normal", "uniform"):
@@ -179,12 +182,22 @@ def _chunk(data: Mapping[str, Any] | None) -> Chunk | None:
 def _recurrence(data: Mapping[str, Any] | None) -> Recurrence | None:
     if data is None:
         return None
-    made = _build(Recurrence, {**data, "tables": [coefficient_table(t) for t in data["tables"]]})
+    own: dict[str, Any] = {"tables": [coefficient_table(t) for t in data["tables"]]}
+    if data.get("constants") is not None:
+        own["constants"] = found = _build(Constants, data["constants"])
+        _whole("constants.rows", found.rows, 1)
+        _whole("constants.width", found.width, 1)
+        if not found.file or set(found.file) & set("/\\\0") or found.file in (".", ".."):
+            raise ValueError(f"constants.file is {found.file!r}")
+    made = _build(Recurrence, {**data, **own})
     _whole("recurrence.slices", made.slices, 0)
+    _whole("recurrence.evaluations", made.evaluations, 1)
     if not made.registers or not made.tables:
         raise ValueError("recurrence has no registers or no tables")
     for table in made.tables:
         table.check(len(made.registers), made.slices)
+        if made.constants and not 0 <= table.first_constants <= made.constants.rows - len(table.step_of):
+            raise ValueError(f"the table of {table.steps} steps reads constants that are not there")
     return made
 
 

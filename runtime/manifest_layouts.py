@@ -1,4 +1,4 @@
-"""What a manifest says of a layout: a chunk's place in its set, and the tables that drive a graph of one evaluation."""
+"""What a manifest says of a layout: a chunk's place in its set, and the tables that drive a graph of evaluations."""
 
 from __future__ import annotations
 
@@ -40,6 +40,7 @@ class CoefficientTable:
         slices: per evaluation, the slices of ``step_noise`` that it reads.
         noise_slices: how many slices there are.
         coefficients: per evaluation, rows (network's input, x0, next registers) over (registers, slices, output, x0).
+        first_constants: which row of the file of constants is that of the first evaluation.
     """
 
     steps: int
@@ -50,6 +51,7 @@ class CoefficientTable:
     slices: tuple[tuple[int, ...], ...]
     coefficients: tuple[tuple[tuple[float, ...], ...], ...]
     init_sample_scale: float = 0.0
+    first_constants: int = 0
 
     def check(self, registers: int, slices: int) -> None:
         """Whether all parts have the same number of evaluations and fit that many registers and slices.
@@ -69,10 +71,26 @@ class CoefficientTable:
 
 
 @dataclass(frozen=True)
+class Constants:
+    """What the network computes from the timestep alone, computed beforehand, in a file beside the graph.
+
+    Args:
+        file: name of the file: float32 numbers in little-endian order, (rows, width).
+        rows: one for each evaluation of each table.
+        width: numbers of an evaluation.
+    """
+
+    file: str
+    rows: int
+    width: int
+
+
+@dataclass(frozen=True)
 class Recurrence:
     """A sampler as linear maps on ``registers``, the sample first: one row of ``tables`` per evaluation.
 
     ``slices`` is the most draws that one evaluation reads, ``sampler`` a digest of what the tables depend on besides N.
+    ``evaluations`` is how many a call of the graph makes, ``constants`` what it reads besides coefficients.
     """
 
     registers: tuple[str, ...]
@@ -80,3 +98,5 @@ class Recurrence:
     clip: float | None
     sampler: str
     tables: tuple[CoefficientTable, ...]
+    evaluations: int = 1
+    constants: Constants | None = None

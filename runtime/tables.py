@@ -27,12 +27,14 @@ def table_for(path: Path, known: Recurrence, steps: int) -> CoefficientTable:
     """
     if isinstance(steps, bool) or not isinstance(steps, int):
         raise InputError(f"steps={steps!r} is not allowed; give a whole number")
-    tables = {t.steps: t for t in (*read_tables(plan_file(path), known), *known.tables)}
+    planned = read_tables(plan_file(path), known) if known.constants is None else []
+    tables = {t.steps: t for t in (*planned, *known.tables)}
     if steps not in tables:
-        raise InputError(
-            f"steps={steps}: {path} has tables for {', '.join(map(str, sorted(tables)))} steps; make one with "
-            f"`samplegraph plan {path} --steps {steps}`"
-        )
+        remedy = f"make one with `samplegraph plan {path} --steps {steps}`"
+        if known.constants is not None:
+            remedy = f"export it with --steps {known.tables[0].steps},{steps}"
+        found = ", ".join(map(str, sorted(tables)))
+        raise InputError(f"steps={steps}: {path} has tables for {found} steps; {remedy}")
     return tables[steps]
 
 

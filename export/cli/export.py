@@ -109,8 +109,10 @@ def export(
     layout: Annotated[
         str,
         typer.Option(
-            help="unrolled (one graph), chunked:K (K steps per file: progress, cancel, previews), step (one "
-            "evaluation, for any number of steps; --steps 4,10 is one graph) or loop (an ONNX Loop).",
+            help="unrolled (one graph), chunked:K (K steps per file: progress, cancel, previews), repeated:K (one "
+            "graph of K evaluations, called again and again: the quickest to build as an engine), step (one "
+            "evaluation, for any number of steps) or loop (an ONNX Loop). With --steps 4,10 repeated and step are one "
+            "graph for both.",
             metavar="LAYOUT",
         ),
     ] = "unrolled",
@@ -174,7 +176,7 @@ def export(
     """
     options = parse_settings(settings or [])
     examples = parse_settings(condition or [], "--condition")
-    asked = jobs(scheduler, steps, None if layout == "step" else name)
+    asked = jobs(scheduler, steps, None if layout.startswith(("step", "repeated")) else name)
     scale = guidance_scale_of(guidance_scale)
     rows = batch_of(batch)
     if name is not None and (not name or Path(name).name != name or name.startswith(".")):
@@ -244,7 +246,7 @@ def export(
         made: list[tuple[Program, Path]] = []
         optimized = []
         samplers = interruptible(prepare)
-        for group in by_scheduler(samplers) if form.kind == "step" else [[sampler] for sampler in samplers]:
+        for group in by_scheduler(samplers) if form.takes_more else [[sampler] for sampler in samplers]:
             try:
                 program = interruptible(partial(work, *group))
             except RuntimeError as error:

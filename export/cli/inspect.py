@@ -96,7 +96,10 @@ def _layout(manifest: Manifest) -> str:
         return f"chunk {chunk.index + 1} of {chunk.count}: steps {chunk.first} to {chunk.last - 1}"
     if recurrence is not None:
         counts = ", ".join(str(table.steps) for table in recurrence.tables)
-        return f"one evaluation over {len(recurrence.registers)} registers; tables for {counts} steps"
+        size, told = recurrence.evaluations, recurrence.constants
+        what = "one evaluation" if size == 1 else f"{size} evaluations a call"
+        beside = f"; {told.width} constants each in {told.file}" if told is not None else ""
+        return f"{what} over {len(recurrence.registers)} registers; tables for {counts} steps{beside}"
     return {"loop": "one evaluation in a Loop"}.get(manifest.layout, "all steps in one graph")
 
 

@@ -39,17 +39,23 @@ def plan(
         raise InputError(
             f"{file}: is of layout {manifest.layout!r}, whose steps are fixed; export with --layout step for any number"
         )
+    if known.constants is not None:
+        own = ",".join(str(table.steps) for table in known.tables)
+        raise InputError(
+            f"{file}: is of layout {manifest.layout!r}, whose constants only the network can make; export it with "
+            f"--steps {own},{steps}"
+        )
     with needs_extra("export", "plan"):
         from samplegraph.export.sampling.coefficients import further_table
         from samplegraph.export.verification.rebuild import without_network
 
     target = plan_file(file)
     tables = {table.steps: table for table in read_tables(target, known)}
-    own = {table.steps for table in known.tables}
+    made = {table.steps for table in known.tables}
     for count in counts:
-        if count not in own:
+        if count not in made:
             tables[count] = further_table(without_network(manifest, count, strength), known)
     with replacing(target) as temporary:
         temporary.write_text(tables_json(known, [tables[n] for n in sorted(tables)]), encoding="utf-8")
-    found = ", ".join(map(str, sorted(own | set(tables))))
+    found = ", ".join(map(str, sorted(made | set(tables))))
     stdout().print(f"{target}  {file.name} now runs {found} steps", soft_wrap=True, markup=False)

@@ -6,17 +6,14 @@ A stacked value holds the rows of all N sites, one site after the other, along a
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import onnx_ir as ir
 
 from samplegraph.export.graph.builder import Builder
 from samplegraph.export.graph.clone import ValueMap, clone_node
 from samplegraph.export.graph.rewrite import constant_of
-
-Array = npt.NDArray[Any]
+from samplegraph.export.partial.numbers import Numbers
 
 
 class Sites:
@@ -25,7 +22,7 @@ class Sites:
     Args:
         rows: rows of a call, a number or the symbolic axis.
         row_source: a value whose axis 0 is the rows of a call, read where they are symbolic.
-        results: per site, the numbers of the values that have been folded.
+        numbers: of the values that have been folded, at each site.
         tag: stands in front of all names.
     """
 
@@ -35,12 +32,12 @@ class Sites:
         shared: ValueMap,
         rows: object,
         row_source: ir.Value,
-        results: Sequence[dict[ir.Value, Array]],
+        numbers: Numbers,
         tag: str = "",
     ) -> None:
         self._tag = tag
-        self.b, self.shared, self.rows, self.results = builder, shared, rows, results
-        self.own: list[ValueMap] = [{} for _ in results]
+        self.b, self.shared, self.rows, self.numbers = builder, shared, rows, numbers
+        self.own: list[ValueMap] = [{} for _ in range(numbers.count)]
         self.stacked: ValueMap = {}
         self._row_source = row_source
         self._row_count: ir.Value | None = None
@@ -108,8 +105,8 @@ class Sites:
     def _stack(self, value: ir.Value) -> ir.Value:
         if value in self.stacked:
             return self.stacked[value]
-        if value in self.results[0]:
-            made = self._stack_constants([site[value] for site in self.results])
+        if value in self.numbers:
+            made = self._stack_constants(value)
         elif value in self.own[0]:
             made = self.b.one("Concat", [site[value] for site in self.own], {"axis": 0})
         else:
@@ -118,12 +115,12 @@ class Sites:
         self.stacked[value] = made
         return made
 
-    def _stack_constants(self, arrays: Sequence[Array]) -> ir.Value:
+    def _stack_constants(self, value: ir.Value) -> ir.Value:
         if isinstance(self.rows, int):
-            return self.b.constant(np.concatenate(arrays))
-        tail = np.array(arrays[0].shape[1:], dtype=np.int64)
+            return self.numbers.stacked(value)
+        tail = np.array(self.numbers.shape(value)[1:], dtype=np.int64)
         ones = self.b.constant(np.array([1], dtype=np.int64))
         shape = self.b.one("Concat", [ones, self._count(), self.b.constant(tail)], {"axis": 0})
-        wide = self.b.one("Expand", [self.b.constant(np.stack(arrays)), shape])
+        wide = self.b.one("Expand", [self.numbers.each(value), shape])
         target = self.b.constant(np.array([-1, *tail], dtype=np.int64))
         return self.b.one("Reshape", [wide, target])

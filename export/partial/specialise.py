@@ -20,6 +20,7 @@ from samplegraph.export.graph.bindings import Bindings, analyse, class_of, uses
 from samplegraph.export.graph.builder import Builder, Constants
 from samplegraph.export.graph.clone import ValueMap
 from samplegraph.export.partial import fold, rowwise
+from samplegraph.export.partial.numbers import Baked, ConstantTable, Numbers, Tabled
 from samplegraph.export.partial.sites import Sites
 from samplegraph.export.partial.twins import Twins, find
 from samplegraph.export.storage.weights import SMALL
@@ -78,6 +79,7 @@ def specialise(
     conditions: Sequence[ir.Value],
     timesteps: Sequence[Array],
     shared: Shared | None = None,
+    table: ConstantTable | None = None,
 ) -> Specialised:
     """Split ``denoiser`` for call sites with the given timesteps.
 
@@ -87,8 +89,9 @@ def specialise(
         conditions: values of the surrounding graph that all sites pass as conditions.
         timesteps: per site, the timestep input: one entry per row, or one entry where the batch is symbolic.
         shared: of the graph, where it has other call sites too.
+        table: what the sites' constants are read from where they are no part of the graph; it has the timesteps.
     """
-    return _Specialiser(denoiser.graph, sample, conditions, timesteps, shared or Shared()).run()
+    return _Specialiser(denoiser.graph, sample, conditions, timesteps, shared or Shared(), table).run()
 
 
 class _Specialiser:
@@ -99,13 +102,14 @@ class _Specialiser:
         conditions: Sequence[ir.Value],
         timesteps: Sequence[Array],
         common: Shared,
+        table: ConstantTable | None,
     ) -> None:
         self.tag = f"g{common.groups}." if common.groups else ""
         own_sample, timestep = graph.inputs[0], graph.inputs[1]
         self.graph = graph
         self.rows = (own_sample.shape or ir.Shape([1]))[0]
         self.bindings = analyse(graph, own_sample, timestep)
-        self.folded = fold.fold(graph, self.bindings, timestep, timesteps)
+        self.folded = fold.fold(graph, self.bindings, timestep, table.timesteps if table else timesteps)
         shared: ValueMap = dict(zip(graph.inputs[2:], conditions, strict=True))
         self.weights: list[ir.Value] = []
         for value in graph.initializers.values():
@@ -117,7 +121,10 @@ class _Specialiser:
                 (common.extras if is_extra else self.weights).append(copy)
             shared[value] = common.weights[id(value.const_value)]
         builder = Builder(f"{self.tag}d.", common.constants)
-        self.sites = Sites(builder, shared, self.rows, sample, self.folded.results, self.tag)
+        results = self.folded.results
+        self.everywhere = Baked(builder, results[:1])
+        numbers: Numbers = Tabled(builder, self.folded, table) if table else Baked(builder, results)
+        self.sites = Sites(builder, shared, self.rows, sample, numbers, self.tag)
         common.groups += 1
         self.counts = dict.fromkeys(FATES, 0)
 
@@ -136,30 +143,31 @@ class _Specialiser:
                 self.sites.emit_shared(node, f"{self.tag}c.")
                 self.counts["hoisted"] += 1
         self.sites.unstack([value for node in nodes for value in uses(node)] + list(self.graph.outputs))
-        twins = find(nodes, self.graph.inputs[0], self.rows, self.folded, self.sites.b)
+        twins = find(nodes, self.graph.inputs[0], self.rows, self.folded, self.sites)
         b, sites = self.sites.b, [{**self.sites.shared, **own} for own in self.sites.own]
         constants = list(b.constants.values())
         return Specialised(b.nodes, sites, nodes, constants, self.weights, self.bindings, twins, self.counts)
 
     def _place_constants(self) -> None:
         """Folded values become constants: one for all sites where they are equal, one row where that is enough."""
-        for value, array in self.folded.results[0].items():
+        for value in self.folded.results[0]:
             if not any(use.node not in self.folded.nodes for use in value.uses()) and value not in self.graph.outputs:
                 continue
             if self.folded.same_everywhere(value):
-                self.sites.shared[value] = self._constant(value, array)
+                self.sites.shared[value] = self._constant(self.everywhere, value, 0)
             else:
-                for own, site in zip(self.sites.own, self.folded.results, strict=True):
-                    own[value] = self._constant(value, site[value])
+                for k, own in enumerate(self.sites.own):
+                    own[value] = self._constant(self.sites.numbers, value, k)
 
-    def _constant(self, value: ir.Value, array: Array) -> ir.Value:
-        b = self.sites.b
-        if not rowwise.has_rows(value, self.rows) or not array.ndim:
-            return b.constant(array)
+    def _constant(self, numbers: Numbers, value: ir.Value, site: int) -> ir.Value:
+        rank = self.folded.results[0][value].ndim
+        if not rowwise.has_rows(value, self.rows) or not rank:
+            return numbers.at(value, site)
         narrow = self._readers_broadcast(value)
         if not isinstance(self.rows, int):
-            return b.constant(array) if narrow else self.sites.expanded(b.constant(array), array.ndim)
-        return b.constant(array[:1] if narrow and (array == array[:1]).all() else array)
+            made = numbers.at(value, site)
+            return made if narrow else self.sites.expanded(made, rank)
+        return numbers.at(value, site, narrow and numbers.repeats(value, site))
 
     def _readers_broadcast(self, value: ir.Value) -> bool:
         """Whether all readers are elementwise beside another operand that has the rows."""

@@ -15,12 +15,12 @@ import numpy as np
 import onnx_ir as ir
 
 from samplegraph.export.graph.bindings import uses
-from samplegraph.export.graph.builder import Builder
 from samplegraph.export.graph.clone import ValueMap, clone_node
 from samplegraph.export.graph.rewrite import constant_of
 from samplegraph.export.partial import rowwise
 from samplegraph.export.partial.cost import node_cost
 from samplegraph.export.partial.fold import Folded
+from samplegraph.export.partial.sites import Sites
 
 #: Rows taken for a symbolic batch where costs are compared.
 _ROWS = 2
@@ -41,19 +41,21 @@ class Twins:
     single: dict[ir.Node, set[ir.Value]]
 
 
-def find(nodes: Sequence[ir.Node], sample: ir.Value, rows: int | ir.SymbolicDim, folded: Folded, b: Builder) -> Twins:
+def find(
+    nodes: Sequence[ir.Node], sample: ir.Value, rows: int | ir.SymbolicDim, folded: Folded, sites: Sites
+) -> Twins:
     """The twins among ``nodes``, the sample-dependent nodes in order; none where that would not pay.
 
     Args:
         sample: the denoiser's sample input.
         rows: rows of a call, of both branches; a number or the symbolic axis.
     """
-    return _Finder(sample, rows, folded, b).run(nodes)
+    return _Finder(sample, rows, folded, sites).run(nodes)
 
 
 class _Finder:
-    def __init__(self, sample: ir.Value, rows: int | ir.SymbolicDim, folded: Folded, b: Builder) -> None:
-        self.sample, self.rows, self.folded, self.b = sample, rows, folded, b
+    def __init__(self, sample: ir.Value, rows: int | ir.SymbolicDim, folded: Folded, sites: Sites) -> None:
+        self.sample, self.rows, self.folded, self.sites = sample, rows, folded, sites
         self.values = {sample}
         self.one_row: dict[ir.Value, bool] = {}
         self.targets: dict[ir.Value, ir.Value] = {}
@@ -65,10 +67,11 @@ class _Finder:
                 twins.add(node)
                 self.values.update(node.outputs)
         if not self._pays(nodes, twins):
-            return Twins(set(), {self.sample}, [{} for _ in self.folded.results], {})
+            return Twins(set(), {self.sample}, [{} for _ in self.sites.own], {})
         narrow = [v for v, is_narrow in self.one_row.items() if is_narrow]
+        first_rows = self.sites.numbers.at
         constants = [
-            {**self.targets, **{v: self.b.constant(site[v][:1]) for v in narrow}} for site in self.folded.results
+            {**self.targets, **{v: first_rows(v, k, True) for v in narrow}} for k, _ in enumerate(self.sites.own)
         ]
         single = {}
         if self.rows == 2:
@@ -92,7 +95,7 @@ class _Finder:
             target = np.array(constant_of(node.inputs[1]))
             if target[0] > 0:
                 target[0] = 0  # as many rows as come in
-                self.targets[node.inputs[1]] = self.b.constant(target)
+                self.targets[node.inputs[1]] = self.sites.b.constant(target)
         return True
 
     def _repeats(self, node: ir.Node, value: ir.Value) -> bool | None:

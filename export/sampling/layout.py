@@ -1,4 +1,4 @@
-"""The layouts of a sampler: as one graph, in chunks of steps, one evaluation at a time, or as an ONNX ``Loop``."""
+"""The layouts of a sampler: one graph, chunks of steps, one graph called again and again, or an ONNX ``Loop``."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ from dataclasses import dataclass
 
 from samplegraph.export.errors import ExportError
 
-KINDS = ("unrolled", "chunked:K", "step", "loop")
+KINDS = ("unrolled", "chunked:K", "repeated:K", "step", "loop")
 
 
 @dataclass(frozen=True)
 class Layout:
-    """``kind`` is ``unrolled``, ``chunked``, ``step`` or ``loop``; ``size`` is the number of steps of a chunk."""
+    """``kind`` is ``unrolled``, ``chunked``, ``repeated``, ``step`` or ``loop``; ``size`` is K: the steps of a chunk,
+    or the evaluations of a call.
+    """
 
     kind: str = "unrolled"
     size: int = 0
@@ -24,14 +26,19 @@ class Layout:
     @property
     def is_recurrent(self) -> bool:
         """Whether the sampler is run from a table of coefficients."""
-        return self.kind in ("step", "loop")
+        return self.kind in ("step", "loop", "repeated")
+
+    @property
+    def takes_more(self) -> bool:
+        """Whether one graph serves several numbers of steps."""
+        return self.kind in ("step", "repeated")
 
     def __str__(self) -> str:
-        return f"chunked:{self.size}" if self.kind == "chunked" else self.kind
+        return f"{self.kind}:{self.size}" if self.size else self.kind
 
 
 def parse_layout(text: str) -> Layout:
-    """``unrolled``, ``chunked:5``, ``step`` or ``loop``.
+    """``unrolled``, ``chunked:5``, ``repeated:5``, ``step`` or ``loop``.
 
     Raises:
         ExportError: anything else.
@@ -39,6 +46,6 @@ def parse_layout(text: str) -> Layout:
     if text in ("unrolled", "step", "loop"):
         return Layout(text)
     kind, colon, size = text.partition(":")
-    if kind == "chunked" and colon and size.isdecimal() and 1 <= int(size) <= 10_000:
-        return Layout("chunked", int(size))
-    raise ExportError(f"layout={text!r} is not known; choose one of {', '.join(KINDS)} (K steps per file, such as 5)")
+    if kind in ("chunked", "repeated") and colon and size.isdecimal() and 1 <= int(size) <= 10_000:
+        return Layout(kind, int(size))
+    raise ExportError(f"layout={text!r} is not known; choose one of {', '.join(KINDS)} (K steps each, such as 5)")

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import onnx_ir as ir
 
 from samplegraph.export.graph.bindings import CLASSES
-from samplegraph.export.link import Group
+from samplegraph.export.link import Array, Group
 from samplegraph.export.partial.cost import Cost, Work, costs
 from samplegraph.export.partial.specialise import FATES
 from samplegraph.export.sampling.segment import Segment
@@ -19,7 +19,7 @@ from samplegraph.runtime.manifest import Chunk, Manifest, Recurrence
 class Part:
     """``weights`` are the network's own that the graph reads, ``bindings`` the cost of one evaluation by binding class,
     ``work`` that of all; ``counts`` are denoiser nodes by what became of them, ``visited`` names the sample after each
-    step.
+    step; ``constants`` (rows, width) are what a graph reads from a file beside it.
     """
 
     model: ir.Model
@@ -31,6 +31,7 @@ class Part:
     visited: tuple[str, ...] = ()
     chunk: Chunk | None = None
     recurrence: Recurrence | None = None
+    constants: Array | None = None
     manifest: Manifest | None = None
 
     @property
@@ -54,6 +55,13 @@ def part(model: ir.Model, segment: Segment, groups: Sequence[Group], visited: tu
     bindings = costs(widest.parts.bindings, widest.rows)
     work = sum((group.work for group in groups), Work())
     return Part(model, segment, weights, bindings, work, widest.parts.counts, visited)
+
+
+def take_visited(graph: ir.Graph, count: int) -> tuple[str, ...]:
+    """Names of the sample after each step; only the first ``count`` outputs remain."""
+    final, *earlier = [graph.outputs[0], *graph.outputs[count:]]
+    del graph.outputs[count:]
+    return tuple(str(value.name) for value in (*earlier, final))
 
 
 def drop_unread(model: ir.Model, segment: Segment) -> Segment:

@@ -13,13 +13,14 @@ import torch
 from samplegraph.export.errors import ExportError
 from samplegraph.export.precision.rounded import rounded as with_roundings
 from samplegraph.runtime.chunks import chunk_feed, chunk_files
+from samplegraph.runtime.constants import read_constants
 from samplegraph.runtime.errors import InputError
 from samplegraph.runtime.evaluations import Evaluations
 from samplegraph.runtime.manifest import Chunk, Manifest, OptimizedFor, Recurrence
 from samplegraph.runtime.manifest_file import read_manifest
 from samplegraph.runtime.optimized import load_as_it_stands
 from samplegraph.runtime.precision import prepare_weights
-from samplegraph.runtime.values import Value, host
+from samplegraph.runtime.values import Value
 
 _PROBE = "probe."
 
@@ -37,7 +38,7 @@ def run_steps(
     *,
     rounded: bool = False,
 ) -> list[np.ndarray]:
-    """The sample after each step, of a graph, of the set of chunks that it belongs to, or of a graph of one evaluation.
+    """The sample after each step, of a graph, of the set of chunks that it belongs to, or of a graph of evaluations.
 
     Args:
         visited: names of the values that hold the sample after each step of a graph that is no such set.
@@ -72,15 +73,15 @@ def _run_chunks(path: Path, inputs: dict[str, np.ndarray], first: Chunk, rounded
 def _run_evaluations(
     path: Path, inputs: dict[str, np.ndarray], manifest: Manifest, known: Recurrence, rounded: bool
 ) -> list[np.ndarray]:
-    graph = _Graph(path, [t.name for t in manifest.outputs], (), None, rounded)
-    found: dict[int, np.ndarray] = {}
-    driver = Evaluations(manifest, graph, known.tables[0])
-    driver.run(inputs, lambda position: found.__setitem__(position.step, host(position.sample)))
-    return [found[step] for step in sorted(found)]
+    own = [t.name for t in manifest.outputs]
+    graph = _Graph(path, own, manifest.tables.visited or own[:1], None, rounded)
+    driver = Evaluations(manifest, graph, known.tables[0], read_constants(path, known))
+    driver.run(inputs)
+    return [graph.samples[driver.padding + e] for e in driver.ends]
 
 
 class _Graph:
-    """A graph as the runtime's drivers call it; ``samples`` are the values named ``visited`` in the latest run.
+    """A graph as the runtime's drivers call it; ``samples`` are the values named ``visited`` in all runs.
 
     Raises:
         ExportError: ONNX Runtime is not installed or refuses the graph, or that was optimised for something else.
@@ -120,7 +121,7 @@ class _Graph:
         with self._refusing():
             results = self._session.run(self._names, dict(feed))
         found: dict[str, np.ndarray] = dict(zip(self._names, results, strict=True))
-        self.samples = [found[name if name in self._outputs else _PROBE + name] for name in self._visited]
+        self.samples += [found[name if name in self._outputs else _PROBE + name] for name in self._visited]
         return [found[name] for name in self._outputs]
 
     @contextmanager

@@ -44,16 +44,33 @@ def test_one_step_graph_runs_any_number_of_steps(capsys: pytest.CaptureFixture[s
     assert "tables for 4, 6 steps" in capsys.readouterr().out
 
 
+def test_one_repeated_graph_runs_the_numbers_of_steps_that_it_was_made_for(capsys: pytest.CaptureFixture[str]) -> None:
+    asked = ("--scheduler", "heun", "--steps", "4,6", *DIT)
+    assert samplegraph("export", *asked, "--layout", "repeated:2") == 0
+    assert samplegraph("export", *asked, "--no-verify") == 0
+    file = "tinydit-heun-4-repeated2.onnx"
+    for steps in (4, 6):
+        expected = drawn(f"tinydit-heun-{steps}.onnx")
+        assert np.abs(drawn(file, "--steps", str(steps)) - expected).max() <= 1e-5 * np.abs(expected).max()
+    assert samplegraph("verify", f"build/{file}", *DIT) == 0
+    assert samplegraph("inspect", f"build/{file}") == 0
+    text = " ".join(capsys.readouterr().out.split())
+    assert "2 evaluations a call over 2 registers; tables for 4, 6 steps; 16 constants each in constants-" in text
+    assert samplegraph("plan", f"build/{file}", "--steps", "5") == 2
+    assert "whose constants only the network can make; export it with --steps 4,6,5" in capsys.readouterr().err
+
+
 def test_layouts_share_one_weights_file() -> None:
-    for layout in ("unrolled", "chunked:2", "step", "loop"):
+    for layout in ("unrolled", "chunked:2", "repeated:2", "step", "loop"):
         more = (*DIT, "--weights", "external", "--layout", layout, "--no-verify")
         assert samplegraph("export", "--scheduler", "euler", "--steps", "3", *more) == 0
     (weights,) = Path("build").glob("weights-*.bin")
     files = sorted(Path("build").glob("*.onnx"))
-    assert len(files) == 5
+    assert len(files) == 6
     assert {read_manifest(file).weights.file for file in files} == {weights.name}
     expected = drawn("tinydit-euler-3.onnx")
-    for file in ("tinydit-euler-3-chunked2.chunk-00.onnx", "tinydit-euler-3-step.onnx", "tinydit-euler-3-loop.onnx"):
+    for layout in ("chunked2.chunk-00", "repeated2", "step", "loop"):
+        file = f"tinydit-euler-3-{layout}.onnx"
         assert np.abs(drawn(file) - expected).max() <= 1e-5 * np.abs(expected).max()
 
 
@@ -67,7 +84,9 @@ def test_previews_are_pictures_of_every_stop() -> None:
     ("arguments", "words"),
     [
         (("--layout", "chunked:4"), "layout='chunked:4' does not fit steps=3; give chunks of 1 to 3 steps"),
-        (("--layout", "woven"), "layout='woven' is not known; choose one of unrolled, chunked:K, step, loop"),
+        (("--layout", "woven"), "layout='woven' is not known; choose one of unrolled, chunked:K, repeated:K, step,"),
+        (("--layout", "repeated:4"), "layout='repeated:4' does not fit the 3 evaluations of 3 steps; give 1 to 3"),
+        (("--layout", "repeated:2", "--set", "thresholding=true"), "layout='repeated:2' needs an affine scheduler, "),
         (("--layout", "step", "--inpaint"), "layout='step' cannot put the known part back after a step"),
         (("--layout", "loop", "--set", "thresholding=true"), "layout='loop' needs an affine scheduler, and ddim with"),
         (("--layout", "loop", "--guidance-interval", "steps:0,0.5"), "layout='loop' has one guidance scale for all"),

@@ -1,4 +1,4 @@
-"""All layouts of a sampler give its sample: whole, in chunks, evaluation by evaluation, and as a loop."""
+"""All layouts of a sampler give its sample: whole, in chunks, from tables, evaluation by evaluation, as a loop."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from networks import Unconditional, seeded
+from networks import TinyDiT, Unconditional, seeded
 from torch import nn
 
 from samplegraph.export import Captures, compile
@@ -19,7 +19,7 @@ from samplegraph.runtime import CancelledError, Engine, InputError
 from samplegraph.schedulers import create, names
 from samplegraph.schedulers.plan import NotAffineError, plan
 
-LAYOUTS = ("chunked:1", "chunked:3", "step", "loop")
+LAYOUTS = ("chunked:1", "chunked:3", "repeated:3", "step", "loop")
 #: Fewer steps are so ill-conditioned on `digits` that eager itself changes by more than 1e-5.
 STEPS = 8
 
@@ -38,14 +38,14 @@ def test_every_layout_gives_the_sample(
     name: str, layout: str, captures: Captures, denoiser_of: Callable[[str], nn.Module], tmp_path: Path
 ) -> None:
     sampler = Sampler(denoiser_of(name), create(name, STEPS))
-    if layout in ("step", "loop") and (sampler.denoiser.input_shift or not is_affine(name)):
+    if not layout.startswith("chunked") and (sampler.denoiser.input_shift or not is_affine(name)):
         with pytest.raises(ExportError, match=f"layout='{layout}' needs .*{name}"):
             compile(sampler, layout=layout, captures=captures)
         return
     program = compile(sampler, batch=2, layout=layout, captures=captures)
     asked = sum(map(bool, sampler.profile.evaluations))
     errors = program.verify(tolerance=2e-5 if name == "karras_ve" else 1e-5).errors  # from sigma 100 in 8 steps
-    assert len(errors) == {"loop": 1, "step": asked}.get(layout, STEPS)
+    assert len(errors) == {"loop": 1, "step": asked, "repeated:3": asked}.get(layout, STEPS)
     engine = Engine(program.save(tmp_path / f"{program.manifest.name}.onnx"))
     inputs = example_inputs(sampler, program.signature, seed=5)
     expected = run_eager_steps(sampler, inputs)[-1]
@@ -73,7 +73,7 @@ def seeded_net() -> nn.Module:
     return _NET[0]
 
 
-@pytest.mark.parametrize("layout", ["chunked:2", "step"])
+@pytest.mark.parametrize("layout", ["chunked:2", "repeated:2", "step"])
 def test_progress_previews_and_cancelling(layout: str, captures: Captures, tmp_path: Path) -> None:
     engine = engine_of(layout, "heun", 5, tmp_path, captures)
     told: list[tuple[int, int]] = []
@@ -84,7 +84,8 @@ def test_progress_previews_and_cancelling(layout: str, captures: Captures, tmp_p
         progress=lambda done, total: told.append((done, total)),
         preview=lambda step, x0: seen.append((step, x0.shape)),
     )
-    stops = [1, 3, 4] if layout == "chunked:2" else [0, 1, 2, 3, 4]
+    # Of 9 evaluations in calls of 2, the first call has one, which ends no step, and the last ends two.
+    stops = {"chunked:2": [1, 3, 4], "repeated:2": [0, 1, 2, 4], "step": [0, 1, 2, 3, 4]}[layout]
     assert told == [(k + 1, 2 * len(stops)) for k in range(2 * len(stops))]
     shape = engine.manifest.sample_shape
     assert seen == [(s, (rows, *shape)) for rows in (2, 1) for s in stops]
@@ -94,13 +95,18 @@ def test_progress_previews_and_cancelling(layout: str, captures: Captures, tmp_p
         engine(seed=0, preview=lambda step, _: False)
 
 
-def test_a_step_graph_runs_every_step_count_it_has_a_table_for(captures: Captures, tmp_path: Path) -> None:
-    engine = engine_of("step", "euler_ancestral", 8, tmp_path, captures, 4, 12)
+@pytest.mark.parametrize(
+    ("layout", "remedy"), [("step", "make one with `samplegraph plan"), ("repeated:3", "export it with --steps 8,5")]
+)
+def test_one_graph_runs_every_step_count_it_has_a_table_for(
+    layout: str, remedy: str, captures: Captures, tmp_path: Path
+) -> None:
+    engine = engine_of(layout, "euler_ancestral", 8, tmp_path, captures, 4, 12)
     for steps in (4, 8, 12):
         alone = engine_of("unrolled", "euler_ancestral", steps, tmp_path, captures)
         found, expected = engine(seed=3, steps=steps), alone(seed=3)
         assert np.abs(found - expected).max() <= 1e-5 * np.abs(expected).max()
-    with pytest.raises(InputError, match="tables for 4, 8, 12 steps; make one with `samplegraph plan"):
+    with pytest.raises(InputError, match=f"tables for 4, 8, 12 steps; {remedy}"):
         engine(seed=3, steps=5)
     with pytest.raises(InputError, match="takes 4 steps; export one with --layout step"):
         engine_of("unrolled", "euler_ancestral", 4, tmp_path, captures)(seed=0, steps=5)
@@ -123,13 +129,44 @@ def test_chunks_of_different_exports_do_not_run(captures: Captures, tmp_path: Pa
         Engine(first)
 
 
-@pytest.mark.parametrize("layout", ["chunked:0", "chunked:9", "chunked", "chunked:x", "woven"])
+@pytest.mark.parametrize("precision", ["fp32", "fp16"])
+def test_repeated_graphs_of_any_batch_and_precision(precision: str, captures: Captures, tmp_path: Path) -> None:
+    """A network whose timestep and condition meet, so that the constants of all evaluations are stacked."""
+    sampler = Sampler(seeded(TinyDiT()), create("dpm_multistep", 7), 2.0)
+    batches = ["dynamic", 2]
+    made = [compile(sampler, batch=b, layout="repeated:3", captures=captures, precision=precision) for b in batches]
+    given = {k: v.numpy() for k, v in example_inputs(sampler, made[1].signature, seed=5).items()}
+    samples = []
+    for program, batch in zip(made, batches, strict=True):
+        program.verify()
+        samples.append(Engine(program.save(tmp_path / f"{batch}.onnx"))(**given))
+    bound = {"fp32": 1e-5, "fp16": 1e-2}[precision]
+    assert np.abs(samples[0] - samples[1]).max() <= bound * np.abs(samples[1]).max()
+    known = made[0].manifest.recurrence
+    assert known is not None
+    assert known.constants is not None
+    assert known.constants == made[1].manifest.recurrence.constants  # type: ignore[union-attr]
+    assert (tmp_path / known.constants.file).stat().st_size == 4 * 7 * known.constants.width
+
+
+def test_repeated_graphs_need_their_constants(captures: Captures, tmp_path: Path) -> None:
+    path = engine_of("repeated:2", "ddim", 4, tmp_path, captures).path
+    (file,) = tmp_path.glob("constants-*.bin")
+    file.write_bytes(file.read_bytes()[:-4])
+    with pytest.raises(InputError, match=r"constants-\w+\.bin: has \d+ bytes, not \d+; export the graph again"):
+        Engine(path)
+    file.unlink()
+    with pytest.raises(InputError, match=r"its constants file '.*' cannot be read .*; put it beside the graph"):
+        Engine(path)
+
+
+@pytest.mark.parametrize("layout", ["chunked:0", "chunked:9", "chunked", "chunked:x", "repeated:9", "woven"])
 def test_a_layout_that_does_not_fit_is_refused(layout: str, captures: Captures) -> None:
-    with pytest.raises(ExportError, match=r"does not fit steps=8|is not known; choose one of unrolled, chunked:K"):
+    with pytest.raises(ExportError, match=r"does not fit (steps=8|the 8 eval)|is not known; choose one of unrolled, "):
         compile(Sampler(seeded_net(), create("ddim", 8), None), layout=layout, captures=captures)
 
 
-@pytest.mark.parametrize("layout", ["chunked:2", "step", "loop"])
+@pytest.mark.parametrize("layout", ["chunked:2", "repeated:2", "step", "loop"])
 @pytest.mark.parametrize("options", [{"strength": 0.6}, {"inpaint": True}], ids=["image to image", "inpaint"])
 def test_layouts_of_a_run_that_starts_in_the_middle(
     options: dict[str, object], layout: str, captures: Captures, tmp_path: Path
