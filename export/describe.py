@@ -72,7 +72,7 @@ def _tables(sampler: Sampler) -> Tables:
     )
     timesteps, alphas, sigmas = (tuple(map(float, t)) for t in (grid.timesteps, grid.alpha, grid.sigma))
     try:
-        coefficients = plan(sampler.scheduler, sampler.denoiser.prediction_type, sampler.denoiser.input_scale)
+        coefficients = plan(sampler.scheduler, sampler.denoiser.output_is)
     except NotAffineError:
         return Tables(timesteps, alphas, sigmas, evaluations, _digest(sampler))
     rows = tuple(

@@ -13,9 +13,9 @@ from samplegraph.models.clip import clip_x0
 from samplegraph.models.guidance import INPUT, SCALE, Guidance
 from samplegraph.models.guidance_scales import PointScale, point_scales
 from samplegraph.models.spec import LOG_PROBS, ModelSpec
-from samplegraph.schedulers import Grid, OptionError, Prediction, Scheduler
-from samplegraph.schedulers.prediction import convert, refuse_blind
-from samplegraph.schedulers.respacing import sigma_to_t
+from samplegraph.schedulers import Grid, NoiseSchedule, OptionError, Prediction, Scheduler
+from samplegraph.schedulers.prediction import Parameterisation
+from samplegraph.schedulers.training import EDMSchedule, nearest_signal, preconditioner, seen_scale, told_timesteps
 
 Denoise = Callable[[torch.Tensor, int], Prediction[torch.Tensor]]
 
@@ -41,14 +41,15 @@ class Denoiser(nn.Module):
         self.grid = scheduler.grid
         self.prediction_type = _agreed_prediction_type(spec, scheduler)
         self.timesteps = model_timesteps(scheduler.grid, spec)
-        self.input_scale, self.input_shift = model_input(scheduler.grid, spec)
+        self.output_is = parameterisation(scheduler.grid, spec, self.prediction_type)
+        self.input_scale, self.input_shift = self.output_is.input_scale, model_shift(scheduler.grid, spec)
         self.splits = spec.learned_variance or scheduler.learned_variance
         self.classes = scheduler.classes
         self.sample_dtype = torch.int64 if self.classes else None
         weights = (p.dtype for p in network.parameters() if p.is_floating_point())
         self.dtype = next(weights, torch.float32) if spec.dtype is None else getattr(torch, spec.dtype)
         self.profile = scheduler.profile()
-        refuse_blind(self.prediction_type, self.options, self.grid, self.profile.points)
+        self.output_is.refuse_blind(self.options, self.grid, self.profile.points)
         self.apart = scheduler.apart
         if self.classes and guidance.rescale:
             raise OptionError(f"guidance_rescale={guidance.rescale} is for numbers; {scheduler.name} samples tokens")
@@ -85,8 +86,8 @@ class Denoiser(nn.Module):
                 output = self.guidance.combine(uncond, cond, scale)
                 variance = _branches(variance, x)[1] if variance is not None else None
                 if self.apart:
-                    unconditional = convert(self.prediction_type, x, uncond, alpha, sigma, factor)
-            p = convert(self.prediction_type, x, output, alpha, sigma, factor)
+                    unconditional = self.output_is.read(x, uncond, i)
+            p = self.output_is.read(x, output, i)
             x0 = (x - sigma * p.eps) / alpha if self.options.x0_through_eps else p.x0
             return Prediction(clip_x0(x0, self.options), p.eps, variance, unconditional)
 
@@ -137,12 +138,33 @@ def first_tensor(output: Any) -> torch.Tensor:
     return found
 
 
-def model_input(grid: Grid, spec: ModelSpec) -> tuple[np.ndarray, float]:
-    """Scale at each point and shift of what the model is shown: the grid's, or where a model with a noise schedule
-    of its own meets a variance-exploding grid without one, what is variance-preserving."""
-    if spec.noise_schedule is None or grid.schedule is not None:
-        return grid.input_scale, grid.input_shift
-    return 1.0 / np.hypot(grid.alpha[:-1], grid.sigma[:-1]), 0.0
+def parameterisation(grid: Grid, spec: ModelSpec, prediction_type: str) -> Parameterisation:
+    """What the model's output means over ``grid``: that of a model made for it, unless the model was trained on a path
+    of another kind, whose scaling it is then shown."""
+    own = spec.noise_schedule
+    if not _rescales(grid, spec) or own is None:
+        return Parameterisation.of(grid, prediction_type)
+    alpha, sigma = grid.alpha[:-1], grid.sigma[:-1]
+    scale = seen_scale(own, alpha, sigma)
+    if isinstance(own, EDMSchedule) and prediction_type in ("epsilon", "v_prediction"):
+        skip, gain = preconditioner(own.sigma_data, alpha, sigma)
+        gain = gain if prediction_type == "epsilon" else -gain
+        return Parameterisation(prediction_type, alpha, sigma, scale, skip, gain)
+    if isinstance(own, NoiseSchedule) and grid.family == "flow":
+        alpha, sigma = nearest_signal(own, alpha, sigma)
+    return Parameterisation(prediction_type, alpha, sigma, scale)
+
+
+def model_shift(grid: Grid, spec: ModelSpec) -> float:
+    """What is added to the scaled sample before the model sees it: the grid's shift, for a model made for it."""
+    return 0.0 if _rescales(grid, spec) else grid.input_shift
+
+
+def _rescales(grid: Grid, spec: ModelSpec) -> bool:
+    own = spec.noise_schedule
+    if isinstance(own, NoiseSchedule) and isinstance(grid.schedule, NoiseSchedule):
+        return False
+    return own is not None and own != grid.schedule
 
 
 def model_timesteps(grid: Grid, spec: ModelSpec) -> list[float | int]:
@@ -151,9 +173,7 @@ def model_timesteps(grid: Grid, spec: ModelSpec) -> list[float | int]:
     t = grid.timesteps
     own = spec.noise_schedule
     if own is not None and own != grid.schedule:
-        abar = own.alphas_cumprod(torch.float64).clamp(min=2**-24).numpy()
-        ratio = grid.sigma[:-1] / np.maximum(grid.alpha[:-1], 2**-12)
-        t = sigma_to_t(ratio, 0.5 * np.log((1 - abar) / abar))
+        t = told_timesteps(own, grid.alpha[:-1], grid.sigma[:-1])
     if spec.timestep_dtype.startswith("int"):
         return [int(value) for value in np.rint(t)] if own is not None and own != grid.schedule else [int(v) for v in t]
     return [float(value) for value in t]

@@ -8,9 +8,10 @@ from typing import Any, Literal
 
 from torch import nn
 
-from samplegraph.schedulers import NoiseSchedule, OptionError
+from samplegraph.schedulers import OptionError
 from samplegraph.schedulers.errors import one_of
 from samplegraph.schedulers.prediction import PREDICTION_TYPES
+from samplegraph.schedulers.training import Schedule
 
 TimestepDtype = Literal["float32", "float64", "int64", "int32"]
 TIMESTEP_DTYPES = ("float32", "float64", "int64", "int32")
@@ -67,7 +68,8 @@ class ModelSpec:
     Args:
         sample_shape: shape of one sample, without the batch axis.
         prediction_type: what the network was trained to predict.
-        noise_schedule: the schedule it was trained with.
+        noise_schedule: what it was trained with: a ``NoiseSchedule``, ``FlowSchedule`` or ``EDMSchedule``. Over another
+            grid it is shown the sample in its own scaling, at its own timestep of the same noise-to-signal ratio.
         timestep_dtype: dtype of the 1-D ``timestep`` it takes.
         guidance_scale: the scale used where a caller gives none.
         token_classes: number of tokens, the mask included, of a model over tokens; its ``prediction_type`` is
@@ -85,7 +87,7 @@ class ModelSpec:
     name: str = "model"
     sample_shape: tuple[int, ...] | None = None
     prediction_type: str | None = None
-    noise_schedule: NoiseSchedule | None = None
+    noise_schedule: Schedule | None = None
     timestep_dtype: TimestepDtype = "float32"
     conditions: tuple[Condition, ...] = ()
     guidance_scale: float = 1.0

@@ -11,9 +11,12 @@ from samplegraph.schedulers.prediction import Prediction, PredictionOptions
 from samplegraph.schedulers.profile import Profile
 from samplegraph.schedulers.registry import compatibles, create, names, option_defaults, scheduler_class
 from samplegraph.schedulers.starting import first_step, starting_at
+from samplegraph.schedulers.training import EDMSchedule, FlowSchedule
 
 __all__ = [
     "Affine",
+    "EDMSchedule",
+    "FlowSchedule",
     "Grid",
     "NoiseSchedule",
     "NotAffineError",

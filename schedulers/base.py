@@ -63,10 +63,14 @@ class Scheduler(nn.Module):
     Subclasses set ``grid_defaults`` and ``prediction_defaults`` (the options they take, with defaults), build
     their tables in ``build_grid`` and take options of their own as keyword arguments. ``diffusers_values`` names
     options of which the diffusers class takes some values only, ``diffusers_aliases`` values that it reads as
-    others. ``default_prediction_type`` is how a model that declares none is read; ``learned_variance`` asks for a
+    others, ``diffusers_arguments`` our names for those of its methods that mean another thing than the key of that
+    name, ``diffusers_ignored`` keys that it takes and never reads, ``diffusers_steps`` the only step counts that it
+    takes. ``default_prediction_type`` is how a model that declares none is read; ``learned_variance`` asks for a
     model whose output has twice the channels, and ``classes`` of them is the number of tokens, the mask included,
     where samples are tokens. ``apart`` says that steps read the unconditional prediction beside the guided one, so
     that every evaluation has to be guided. ``inputs`` are handed to ``begin``, which puts them into the state.
+    ``reworks_tables`` says that custom ``timesteps`` and ``sigmas`` are shifted and respaced as its own, and that the
+    sigmas leave out the one at which sampling ends.
     ``no_start`` says why no run can start from an image with noise added; ``inverts`` that it leads to the noise.
     """
 
@@ -77,6 +81,7 @@ class Scheduler(nn.Module):
     order: int = 1
     learned_variance: bool = False
     apart: bool = False
+    reworks_tables: ClassVar[bool] = False
     grid_defaults: ClassVar[Mapping[str, object]] = {}
     prediction_defaults: ClassVar[Mapping[str, object]] = {"prediction_type": None}
     default_prediction_type: ClassVar[str] = "epsilon"
@@ -84,6 +89,9 @@ class Scheduler(nn.Module):
     k_diffusion: ClassVar[str | None] = None
     diffusers_values: ClassVar[Mapping[str, tuple[object, ...]]] = {}
     diffusers_aliases: ClassVar[Mapping[str, Mapping[str, str]]] = {}
+    diffusers_arguments: ClassVar[Mapping[str, str]] = {}
+    diffusers_ignored: ClassVar[tuple[str, ...]] = ()
+    diffusers_steps: ClassVar[tuple[int, ...] | None] = None
     paper: ClassVar[str] = ""
     no_start: ClassVar[str] = ""
     inverts: ClassVar[bool] = False

@@ -45,10 +45,14 @@ def from_config(
     name = name_of_config(content, where)
     cls = scheduler_class(name)
     given = {k: v for k, v in content.items() if not k.startswith("_")}
-    if options.get("sigmas") is not None:
+    if options.get("sigmas") is not None and not cls.reworks_tables:
         given = {k: v for k, v in given.items() if k not in RESPACING_FLAGS}
     given = {k: cls.diffusers_aliases.get(k, {}).get(v, v) if isinstance(v, str) else v for k, v in given.items()}
-    given |= options
+    given = {k: v for k, v in given.items() if k not in cls.diffusers_ignored}
+    given |= {cls.diffusers_arguments.get(k, k): v for k, v in options.items()}
+    if cls.diffusers_steps is not None and steps not in cls.diffusers_steps:
+        allowed = ", ".join(map(str, cls.diffusers_steps))
+        raise OptionError(f"steps={steps!r} is not allowed by {cls.diffusers_class}, which takes {allowed} only")
     own = set(option_defaults(name)) | {f for f, r in RESPACING_FLAGS.items() if r in _respacings(cls)}
     _refuse_foreign(cls, {k: v for k, v in given.items() if k not in own}, own)
     _refuse_values(cls, given)

@@ -11,10 +11,10 @@ import numpy.typing as npt
 import torch
 
 from samplegraph.schedulers.errors import OptionError
-from samplegraph.schedulers.noise_schedule import NoiseSchedule
+from samplegraph.schedulers.training import Schedule
 
 Array = npt.NDArray[np.float64]
-Family = Literal["vp", "ve", "tokens"]
+Family = Literal["vp", "ve", "flow", "tokens"]
 TABLES = ("timesteps", "alpha", "sigma", "alpha_next", "sigma_next", "abar", "abar_next", "input_scale")
 
 
@@ -32,7 +32,9 @@ class Grid:
     with the same operations as diffusers, so that they carry its rounding, and widens them with ``floats``.
 
     ``family`` says how x is scaled: ``vp`` keeps alpha^2 + sigma^2 = 1, ``ve`` keeps alpha = 1, where
-    ``input_scale = 1 / sqrt(sigma^2 + 1)`` makes of it what a variance-preserving model is shown.
+    ``input_scale = 1 / sqrt(sigma^2 + 1)`` makes of it what a variance-preserving model is shown, and ``flow`` keeps
+    alpha + sigma = 1. ``preconditioned`` has (skip, gain), (M,) each, for the prediction types that a network made
+    for this grid gives only through ``x0 = skip * x + gain * output``.
     ``input_shift`` is added to the scaled sample. ``schedule`` is None where the grid follows no discrete noise
     schedule: a model that declares one is then asked at the same noise-to-signal ratio. ``own`` holds further
     tables that one scheduler alone needs. A run takes the steps from ``begin`` on: all, unless it starts from an image.
@@ -43,7 +45,7 @@ class Grid:
 
     steps: int
     family: Family
-    schedule: NoiseSchedule | None
+    schedule: Schedule | None
     timesteps: Array
     alpha: Array
     sigma: Array
@@ -53,6 +55,7 @@ class Grid:
     abar_next: Array = None  # type: ignore[assignment]
     input_scale: Array = None  # type: ignore[assignment]
     input_shift: float = 0.0
+    preconditioned: Mapping[str, tuple[Array, Array]] = field(default_factory=dict)
     own: Mapping[str, npt.NDArray[np.floating[Any]]] = field(default_factory=dict)
     init_noise_sigma: float = 1.0
     dtype: torch.dtype = torch.float64
@@ -89,17 +92,21 @@ class Grid:
         return torch.from_numpy(getattr(self, table).copy()).to(self.dtype)
 
 
-def step_count(steps: int | None, timesteps: Sequence[float] | None, sigmas: Sequence[float] | None) -> int:
-    """Number of steps that ``steps``, custom ``timesteps`` (N) or custom ``sigmas`` (N + 1) ask for.
+def step_count(
+    steps: int | None, timesteps: Sequence[float] | None, sigmas: Sequence[float] | None, *, with_end: bool = True
+) -> int:
+    """Number of steps that ``steps``, custom ``timesteps`` (N) or custom ``sigmas`` ask for: N of them, or N + 1
+    ``with_end``, the sigma at which sampling ends.
 
     Raises:
         OptionError: none or two of them, a count below 1, or counts that contradict each other.
     """
-    if timesteps is not None and sigmas is not None:
-        raise OptionError("timesteps and sigmas are both given; give one of them")
+    if timesteps is not None and sigmas is not None and (with_end or len(timesteps) != len(sigmas)):
+        fix = "give one of them" if with_end else "they have to have one length"
+        raise OptionError(f"timesteps and sigmas are both given; {fix}")
     if steps is not None and (isinstance(steps, bool) or not isinstance(steps, int) or steps < 1):
         raise OptionError(f"steps={steps!r} is not allowed; give a whole number of at least 1")
-    own = len(timesteps) if timesteps is not None else len(sigmas) - 1 if sigmas is not None else None
+    own = len(timesteps) if timesteps is not None else len(sigmas) - with_end if sigmas is not None else None
     if own is None and steps is None:
         raise OptionError("steps is missing; give a whole number of at least 1")
     if own is not None and steps is not None and own != steps:

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from samplegraph.schedulers.errors import OptionError, flag, in_range, one_of, whole
+from samplegraph.schedulers.flow_shift import FlowShift
 from samplegraph.schedulers.noise_schedule import NoiseSchedule
 from samplegraph.schedulers.spacing import SPACINGS
 
@@ -36,6 +37,7 @@ SIGMA_VALUES: Mapping[str, tuple[object, ...]] = {
 FINAL_SIGMAS = ("zero", "sigma_min")
 
 _SCHEDULE_FIELDS = tuple(f.name for f in fields(NoiseSchedule))
+_SHIFT_FIELDS = tuple(f.name for f in fields(FlowShift))
 #: Options of every scheduler over a discrete noise schedule, with their defaults.
 SCHEDULE_DEFAULTS: Mapping[str, object] = {
     **{f.name: f.default for f in fields(NoiseSchedule)},
@@ -70,6 +72,7 @@ class GridOptions:
     """
 
     schedule: NoiseSchedule = field(default_factory=NoiseSchedule)
+    flow: FlowShift = field(default_factory=FlowShift)
     timestep_spacing: str = "leading"
     steps_offset: int = 0
     timesteps: Sequence[float] | None = None
@@ -86,6 +89,13 @@ class GridOptions:
     beta_max: float = 20.0
     set_alpha_to_one: bool = True
     skip_prk_steps: bool = False
+    original_inference_steps: int | None = None
+    full_range_steps: int | None = None
+    strength: float = 1.0
+    sigma_data: float = 0.5
+    sigma_schedule: str = "karras"
+    rho: float = 7.0
+    ramp: Sequence[float] | None = None
     prediction_type: str | None = None
     exact_tables: bool = False
     begin: int = 0
@@ -100,14 +110,18 @@ class GridOptions:
         flag("skip_prk_steps", self.skip_prk_steps)
         flag("exact_tables", self.exact_tables)
         in_range("lambda_min_clipped", self.lambda_min_clipped, float("-inf"), float("inf"))
+        one_of("sigma_schedule", self.sigma_schedule, ("karras", "exponential"))
+        for name in ("original_inference_steps", "full_range_steps"):
+            if getattr(self, name) is not None:
+                whole(name, getattr(self, name), 1, self.schedule.num_train_timesteps)
+        for name, most in (("strength", 1.0), ("sigma_data", 1e6), ("rho", 1e3)):
+            if not 0 < in_range(name, getattr(self, name), 0.0, most):
+                raise OptionError(f"{name}={getattr(self, name)!r} is not allowed; give a number above 0")
         in_range("sampling_eps", self.sampling_eps, 0.0, 1.0)
         for name in ("beta_min", "beta_max"):
             in_range(name, getattr(self, name), 0.0, float("inf"))
         if self.respacing is not None:
             one_of("respacing", self.respacing, RESPACINGS)
-            for name in ("timesteps", "sigmas"):
-                if getattr(self, name) is not None:
-                    raise OptionError(f"{name} and respacing={self.respacing!r} are both given; give one of them")
         self._check_sigma_range()
 
     def _check_sigma_range(self) -> None:
@@ -122,9 +136,11 @@ class GridOptions:
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> GridOptions:
-        """Build from flat options, those of ``NoiseSchedule`` among them."""
+        """Build from flat options, those of ``NoiseSchedule`` and ``FlowShift`` among them."""
         schedule = NoiseSchedule(**{k: v for k, v in values.items() if k in _SCHEDULE_FIELDS})
-        return cls(schedule=schedule, **{k: v for k, v in values.items() if k not in _SCHEDULE_FIELDS})
+        flow = FlowShift(**{k: v for k, v in values.items() if k in _SHIFT_FIELDS})
+        others = {k: v for k, v in values.items() if k not in (*_SCHEDULE_FIELDS, *_SHIFT_FIELDS)}
+        return cls(schedule=schedule, flow=flow, **others)
 
     @property
     def torch_dtype(self) -> torch.dtype:
@@ -147,3 +163,14 @@ def respacing_of(flags: Mapping[str, object]) -> str | None:
     if len(on) > 1:
         raise OptionError(f"{' and '.join(on)} are both on; choose one respacing")
     return RESPACING_FLAGS[on[0]] if on else None
+
+
+def refuse_respaced_tables(options: Mapping[str, object]) -> None:
+    """Refuse a respacing beside custom timesteps or sigmas.
+
+    Raises:
+        OptionError: both are given.
+    """
+    for name in ("timesteps", "sigmas"):
+        if options.get(name) is not None and options.get("respacing") is not None:
+            raise OptionError(f"{name} and respacing={options['respacing']!r} are both given; give one of them")

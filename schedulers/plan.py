@@ -9,8 +9,7 @@ from dataclasses import dataclass, replace
 
 from samplegraph.schedulers.affine import Affine
 from samplegraph.schedulers.base import Scheduler
-from samplegraph.schedulers.grid import Array
-from samplegraph.schedulers.prediction import Prediction, convert
+from samplegraph.schedulers.prediction import Parameterisation, Prediction
 
 Row = tuple[float, ...]
 
@@ -73,22 +72,23 @@ class Plan:
         return sha.hexdigest()
 
 
-def plan(
-    scheduler: Scheduler, prediction_type: str | None = None, input_scale: Array | None = None
-) -> Plan:
-    """Read the plan of ``scheduler`` for a network of this prediction type off one run on ``Affine`` symbols.
+def plan(scheduler: Scheduler, network: Parameterisation | str | None = None) -> Plan:
+    """Read the plan of ``scheduler`` off one run on ``Affine`` symbols.
 
-    None takes the prediction type that the scheduler was given, else its default one, and the grid's input scale.
+    Args:
+        network: what its output means, or the prediction type of one made for this grid; None takes the prediction
+            type that the scheduler was given, else its default one.
 
     Raises:
         NotAffineError: the scheduler thresholds, multiplies samples, or gives an infinite coefficient.
     """
-    kind = prediction_type or scheduler.prediction.prediction_type or scheduler.default_prediction_type
+    if not isinstance(network, Parameterisation):
+        kind = network or scheduler.prediction.prediction_type or scheduler.default_prediction_type
+        network = Parameterisation.of(scheduler.grid, kind)
     if scheduler.prediction.thresholding:
         raise NotAffineError(f"{scheduler.name} with thresholding is not affine; trace it instead")
     try:
-        scales = scheduler.grid.input_scale if input_scale is None else input_scale
-        steps = [_read_step(scheduler, kind, i, scales) for i in scheduler.indices]
+        steps = [_read_step(scheduler, network, i) for i in scheduler.indices]
     except (TypeError, ZeroDivisionError, OverflowError) as error:
         raise NotAffineError(f"{scheduler.name} is not affine: {error}; trace it instead") from error
     clip = scheduler.prediction.clip_sample_range if scheduler.prediction.clip_sample else None
@@ -119,20 +119,17 @@ class _Reading:
         return PlanStep(evaluations, _row(basis, self.x), tuple(_row(basis, s) for s in self.state), self.draws)
 
 
-def _read_step(scheduler: Scheduler, prediction_type: str, i: int, scales: Array) -> _Reading:
-    grid, reading = scheduler.grid, _Reading()
+def _read_step(scheduler: Scheduler, network: Parameterisation, i: int) -> _Reading:
+    reading = _Reading()
 
     def denoise(x: Affine, point: int) -> Prediction[Affine]:
-        j, scale = len(reading.points), float(scales[point])
-        output = Affine.symbol(f"output_{j}")
+        j = len(reading.points)
         reading.points.append(point)
-        reading.inputs.append(scale * x)
-        alpha, sigma = float(grid.alpha[point]), float(grid.sigma[point])
-        p = convert(prediction_type, x, output, alpha, sigma, scale)
+        reading.inputs.append(float(network.input_scale[point]) * x)
+        p = network.read(x, Affine.symbol(f"output_{j}"), point)
         reading.x0s.append(p.x0)
         if scheduler.apart:
-            uncond = Affine.symbol(f"uncond_{j}")
-            p = replace(p, uncond=convert(prediction_type, x, uncond, alpha, sigma, scale))
+            p = replace(p, uncond=network.read(x, Affine.symbol(f"uncond_{j}"), point))
         if not scheduler.prediction.clip_sample:
             return p
         return replace(p, x0=Affine.symbol(f"clean_{j}"))

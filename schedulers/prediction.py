@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from typing import Generic
 
 from samplegraph.schedulers.errors import OptionError, flag, in_range, one_of
-from samplegraph.schedulers.grid import Grid
+from samplegraph.schedulers.grid import Array, Grid
 from samplegraph.schedulers.vector import X
 
-PREDICTION_TYPES = ("epsilon", "sample", "v_prediction", "score")
+PREDICTION_TYPES = ("epsilon", "sample", "v_prediction", "score", "flow_prediction")
+
+_ROUNDING = 1e-6
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,8 @@ def convert(
 
     ``v_prediction`` is ``v = a * eps - s * x0`` with ``a, s = alpha, sigma`` times ``input_scale``
     (arXiv:2202.00512, appendix D). ``score`` is the gradient of the log density of what the network saw,
-    ``-eps / s`` (arXiv:2011.13456, eq. 7). ``x`` and ``output`` may be tensors, floats or ``Affine``.
+    ``-eps / s`` (arXiv:2011.13456, eq. 7). ``flow_prediction`` is the velocity ``eps - x0`` of the straight path
+    (arXiv:2210.02747). ``x`` and ``output`` may be tensors, floats or ``Affine``.
 
     Raises:
         OptionError: ``prediction_type`` is unknown.
@@ -97,25 +100,64 @@ def convert(
             s = sigma * input_scale
             clean = x + (sigma * s) * output
             return Prediction(clean if alpha == 1 else clean / alpha, -s * output)
+        case "flow_prediction":
+            seen = x if input_scale == 1 else input_scale * x
+            a, s = alpha * input_scale, sigma * input_scale
+            if abs(a + s - 1) < _ROUNDING:
+                return Prediction(seen - s * output, seen + a * output)
+            return Prediction((seen - s * output) / (a + s), (seen + a * output) / (a + s))
         case _:
             a, s = alpha * input_scale, sigma * input_scale
-            kept = a * x if input_scale == 1 else x / ((sigma**2 + alpha**2) / alpha)
+            if input_scale == 1 and abs(a**2 + s**2 - 1) > _ROUNDING:
+                return Prediction((a * x - s * output) / (a**2 + s**2), (s * x + a * output) / (a**2 + s**2))
+            kept = a * x if input_scale == 1 or alpha == 0 else x / ((sigma**2 + alpha**2) / alpha)
             x0 = kept - s * output
             return Prediction(x0, (s * input_scale) * x + a * output)
 
 
-def refuse_blind(prediction_type: str, options: PredictionOptions, grid: Grid, points: Iterable[int]) -> None:
-    """Refuse to read eps where no signal is left (alpha = 0) unless clipping makes the infinite x0 finite.
+@dataclass(frozen=True, eq=False)
+class Parameterisation:
+    """What a network's output means at every grid point, (M,) each: the sample there is ``alpha * x0 + sigma * eps``,
+    the network saw ``input_scale`` times it, and its output is read as ``prediction_type``.
 
-    Raises:
-        OptionError: at one of the grid's ``points`` alpha is 0.
+    With ``skip`` and ``gain`` it is preconditioned: ``x0 = skip * x + gain * output`` (arXiv:2206.00364, eq. 7).
     """
-    if prediction_type != "epsilon" or (options.clip_sample and not options.thresholding):
-        return
-    for point in points:
-        if grid.alpha[point] == 0:
-            raise OptionError(
-                f"prediction_type='epsilon' gives infinity at timestep {grid.timesteps[point]:g}, where no signal is "
-                "left (rescale_betas_zero_snr); use a v_prediction model, clip_sample without thresholding, or "
-                "another timestep_spacing"
-            )
+
+    prediction_type: str
+    alpha: Array
+    sigma: Array
+    input_scale: Array
+    skip: Array | None = None
+    gain: Array | None = None
+
+    @classmethod
+    def of(cls, grid: Grid, prediction_type: str) -> Parameterisation:
+        """That of a network made for this grid."""
+        skip, gain = grid.preconditioned.get(prediction_type, (None, None))
+        return cls(prediction_type, grid.alpha, grid.sigma, grid.input_scale, skip, gain)
+
+    def read(self, x: X, output: X, point: int) -> Prediction[X]:
+        """``output`` at ``x``; both may be tensors, floats or ``Affine``."""
+        alpha, sigma = float(self.alpha[point]), float(self.sigma[point])
+        if self.skip is None or self.gain is None:
+            return convert(self.prediction_type, x, output, alpha, sigma, float(self.input_scale[point]))
+        x0 = float(self.skip[point]) * x + float(self.gain[point]) * output
+        return Prediction(x0, (x - alpha * x0) / sigma)
+
+    def refuse_blind(self, options: PredictionOptions, grid: Grid, points: Iterable[int]) -> None:
+        """Refuse to read eps where no signal is left (alpha = 0) unless clipping makes the infinite x0 finite.
+
+        Raises:
+            OptionError: at one of the grid's ``points`` alpha is 0.
+        """
+        if self.prediction_type != "epsilon" or self.skip is not None:
+            return
+        if options.clip_sample and not options.thresholding:
+            return
+        for point in points:
+            if self.alpha[point] == 0:
+                raise OptionError(
+                    f"prediction_type='epsilon' gives infinity at timestep {grid.timesteps[point]:g}, where no signal "
+                    "is left (rescale_betas_zero_snr); use a v_prediction model, clip_sample without thresholding, or "
+                    "another timestep_spacing"
+                )

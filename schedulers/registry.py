@@ -11,8 +11,8 @@ from typing import Any
 from samplegraph.schedulers.base import Scheduler
 from samplegraph.schedulers.errors import OptionError, suggest
 from samplegraph.schedulers.grid import step_count
-from samplegraph.schedulers.options import RESPACING_FLAGS, GridOptions, respacing_of
-from samplegraph.schedulers.prediction import PredictionOptions, refuse_blind
+from samplegraph.schedulers.options import RESPACING_FLAGS, GridOptions, refuse_respaced_tables, respacing_of
+from samplegraph.schedulers.prediction import Parameterisation, PredictionOptions
 from samplegraph.schedulers.spacing import numbers
 
 #: name == file stem == command-line name -> class in that file. Adding a scheduler adds one line here.
@@ -37,13 +37,22 @@ REGISTRY: Mapping[str, str] = {
     "repaint": "RePaint",
     "ipndm": "IPNDM",
     "vq_diffusion": "VQDiffusion",
+    "flow_match_euler": "FlowMatchEuler",
+    "flow_match_heun": "FlowMatchHeun",
+    "flow_match_lcm": "FlowMatchLCM",
+    "flow_map": "FlowMap",
+    "lcm": "LCM",
+    "tcd": "TCD",
+    "edm_euler": "EDMEuler",
+    "edm_dpm": "EDMDPM",
+    "consistency": "Consistency",
 }
 
 #: More steps than any sampler is run with; tables and plans of more would only take time and memory.
 MAX_STEPS = 5000
 
 #: Options that are sequences of numbers: lists, arrays and tensors become tuples of floats.
-_SEQUENCES = ("timesteps", "sigmas", "trained_betas")
+_SEQUENCES = ("timesteps", "sigmas", "trained_betas", "ramp")
 
 
 def names() -> tuple[str, ...]:
@@ -119,7 +128,10 @@ def build(name: str, steps: int | None, options: Mapping[str, Any], begin: int =
     for key in _SEQUENCES:
         if config.get(key) is not None:
             config[key] = tuple(numbers(key, config[key]).tolist())
-    count = step_count(steps, config.get("timesteps"), config.get("sigmas"))
+    if not cls.reworks_tables:
+        refuse_respaced_tables(config)
+    given_points = config["ramp"] if config.get("ramp") is not None else config.get("timesteps")
+    count = step_count(steps, given_points, config.get("sigmas"), with_end=not cls.reworks_tables)
     grid_options = GridOptions.of({k: config[k] for k in cls.grid_defaults} | {"begin": begin})
     last = grid_options.schedule.num_train_timesteps
     if count > last and grid_options.sigmas is None and "num_train_timesteps" in defaults:
@@ -133,7 +145,8 @@ def build(name: str, steps: int | None, options: Mapping[str, Any], begin: int =
     scheduler.config = config
     points = scheduler.profile().points
     if prediction.prediction_type is not None:
-        refuse_blind(prediction.prediction_type, prediction, scheduler.grid, points)
+        network = Parameterisation.of(scheduler.grid, prediction.prediction_type)
+        network.refuse_blind(prediction, scheduler.grid, points)
     return scheduler
 
 

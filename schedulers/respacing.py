@@ -12,7 +12,11 @@ Array = npt.NDArray[np.float64]
 
 def karras(sigma_max: float, sigma_min: float, steps: int, rho: float = 7.0) -> Array:
     """Karras et al. 2022 (arXiv:2206.00364), eq. 5."""
-    ramp = np.linspace(0, 1, steps)
+    return karras_at(np.linspace(0, 1, steps), sigma_max, sigma_min, rho)
+
+
+def karras_at(ramp: Array, sigma_max: float, sigma_min: float, rho: float = 7.0) -> Array:
+    """The same where ``ramp`` (N,) goes from 0 at ``sigma_max`` to 1 at ``sigma_min``."""
     low, high = sigma_min ** (1 / rho), sigma_max ** (1 / rho)
     return np.asarray((high + ramp * (low - high)) ** rho, dtype=np.float64)
 

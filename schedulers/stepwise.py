@@ -9,7 +9,7 @@ import torch
 
 from samplegraph.schedulers.base import Scheduler
 from samplegraph.schedulers.errors import OptionError
-from samplegraph.schedulers.prediction import Prediction, convert
+from samplegraph.schedulers.prediction import Parameterisation, Prediction
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,7 @@ class Stepwise:
         self.scheduler, self.profile = scheduler, profile
         default = scheduler.default_prediction_type
         self.prediction_type = prediction_type or scheduler.prediction.prediction_type or default
+        self.network = Parameterisation.of(scheduler.grid, self.prediction_type)
         self.points = [points[0] for points in profile.evaluations]
 
     def init(self, sample_shape: Sequence[int], seeds: Sequence[int]) -> tuple[StepState, torch.Tensor, torch.Tensor]:
@@ -92,7 +93,7 @@ class Stepwise:
 
         def denoise(x: torch.Tensor, i: int) -> Prediction[torch.Tensor]:
             alpha, sigma = float(grid.alpha[i]), float(grid.sigma[i])
-            p = convert(self.prediction_type, x, prediction, alpha, sigma, float(grid.input_scale[i]))
+            p = self.network.read(x, prediction, i)
             x0 = (x - sigma * p.eps) / alpha if options.x0_through_eps else p.x0
             limit = options.clip_sample_range
             return Prediction(x0.clamp(-limit, limit) if options.clip_sample else x0, p.eps)

@@ -12,49 +12,31 @@ from dataclasses import dataclass, field
 from math import inf
 from typing import Any
 
-import numpy as np
+from dimensions import (
+    BETAS,
+    CLIPPING,
+    COMMON,
+    FINAL,
+    PREDICTION,
+    RESPACING,
+    THRESHOLDING,
+    ZERO_SNR,
+    Dimension,
+    values,
+)
+from later_products import LATER_ARGUMENTS, LATER_CUSTOM, LATER_PRODUCTS, SET_ARGUMENTS
 
 STEPS = (1, 2, 3, 8, 25)
 Options = Mapping[str, Any]
-TRAINED_BETAS = np.linspace(1e-4, 0.03, 1000).tolist()
-
-#: One dimension of a product: alternatives, each a set of config keys.
-Dimension = list[dict[str, Any]]
-
-
-def _values(key: str, *values: object) -> Dimension:
-    return [{key: value} for value in values]
-
-
-BETAS: Dimension = [
-    {},
-    {"beta_schedule": "scaled_linear", "beta_start": 0.00085, "beta_end": 0.012},
-    {"beta_schedule": "squaredcos_cap_v2"},
-    {"trained_betas": TRAINED_BETAS},
-]
-PREDICTION = _values("prediction_type", "epsilon", "sample", "v_prediction")
-SPACING = _values("timestep_spacing", "linspace", "leading", "trailing")
-COMMON = [PREDICTION, SPACING, _values("steps_offset", 0, 1)]
-ZERO_SNR = _values("rescale_betas_zero_snr", False, True)
-CLIPPING: Dimension = [
-    {"clip_sample": True},
-    {"clip_sample": True, "clip_sample_range": 2.0},
-    {"clip_sample": False},
-    {"thresholding": True, "sample_max_value": 1.5},
-    {"thresholding": True, "dynamic_thresholding_ratio": 0.9, "sample_max_value": 3.0},
-]
-RESPACING: Dimension = [{}, *({f"use_{name}_sigmas": True} for name in ("karras", "exponential", "beta"))]
-THRESHOLDING: Dimension = [{}, {"thresholding": True, "sample_max_value": 2.0}]
-FINAL = _values("final_sigmas_type", "zero", "sigma_min")
 
 PRODUCTS: dict[str, list[Dimension]] = {
-    "DDIMScheduler": [*COMMON, BETAS, ZERO_SNR, CLIPPING, _values("set_alpha_to_one", True, False)],
+    "DDIMScheduler": [*COMMON, BETAS, ZERO_SNR, CLIPPING, values("set_alpha_to_one", True, False)],
     "DDPMScheduler": [
         *COMMON,
         [*BETAS, {"beta_schedule": "sigmoid"}, {"beta_schedule": "laplace"}],
         ZERO_SNR,
         CLIPPING,
-        _values("variance_type", "fixed_small", "fixed_small_log", "fixed_large"),
+        values("variance_type", "fixed_small", "fixed_small_log", "fixed_large"),
     ],
     "EulerDiscreteScheduler": [
         *COMMON,
@@ -62,8 +44,8 @@ PRODUCTS: dict[str, list[Dimension]] = {
         ZERO_SNR,
         FINAL,
         RESPACING,
-        _values("interpolation_type", "linear", "log_linear"),
-        _values("timestep_type", "discrete", "continuous"),
+        values("interpolation_type", "linear", "log_linear"),
+        values("timestep_type", "discrete", "continuous"),
         [{}, {"sigma_min": 0.05, "sigma_max": 40.0}, {"sigma_min": 0.002, "sigma_max": 700.0}],
     ],
     "EulerAncestralDiscreteScheduler": [*COMMON, BETAS, ZERO_SNR],
@@ -87,21 +69,21 @@ PRODUCTS: dict[str, list[Dimension]] = {
             {"algorithm_type": "dpmsolver"},
             {"algorithm_type": "deis", "solver_type": "bh2", "final_sigmas_type": "sigma_min"},
         ],
-        _values("solver_order", 1, 2, 3),
-        _values("solver_type", "midpoint", "heun"),
-        _values("lower_order_final", True, False),
-        _values("euler_at_final", False, True),
-        _values("lambda_min_clipped", -inf, -5.1),
+        values("solver_order", 1, 2, 3),
+        values("solver_type", "midpoint", "heun"),
+        values("lower_order_final", True, False),
+        values("euler_at_final", False, True),
+        values("lambda_min_clipped", -inf, -5.1),
         [{}, {"thresholding": True, "sample_max_value": 2.0}],
         [*RESPACING, {"use_lu_lambdas": True}],
     ],
     "DEISMultistepScheduler": [
         *COMMON,
         BETAS,
-        _values("solver_order", 1, 2, 3),
-        _values("algorithm_type", "deis", "dpmsolver"),
-        _values("solver_type", "logrho", "heun"),
-        _values("lower_order_final", True, False),
+        values("solver_order", 1, 2, 3),
+        values("algorithm_type", "deis", "dpmsolver"),
+        values("solver_type", "logrho", "heun"),
+        values("lower_order_final", True, False),
         THRESHOLDING,
         RESPACING,
     ],
@@ -110,11 +92,11 @@ PRODUCTS: dict[str, list[Dimension]] = {
         BETAS,
         ZERO_SNR,
         FINAL,
-        _values("solver_order", 1, 2, 3, 4),
-        _values("predict_x0", True, False),
-        _values("solver_type", "bh1", "bh2"),
-        _values("lower_order_final", True, False),
-        _values("disable_corrector", [], [0], [0, 1, 2]),
+        values("solver_order", 1, 2, 3, 4),
+        values("predict_x0", True, False),
+        values("solver_type", "bh1", "bh2"),
+        values("lower_order_final", True, False),
+        values("disable_corrector", [], [0], [0, 1, 2]),
         THRESHOLDING,
         RESPACING,
     ],
@@ -127,33 +109,34 @@ PRODUCTS: dict[str, list[Dimension]] = {
             {"algorithm_type": "sde-dpmsolver++"},
             {"algorithm_type": "sde-dpmsolver++", "final_sigmas_type": "sigma_min"},
         ],
-        _values("solver_order", 1, 2, 3),
-        _values("solver_type", "midpoint", "heun"),
-        _values("lower_order_final", True, False),
-        _values("lambda_min_clipped", -inf, -5.1),
+        values("solver_order", 1, 2, 3),
+        values("solver_type", "midpoint", "heun"),
+        values("lower_order_final", True, False),
+        values("lambda_min_clipped", -inf, -5.1),
         THRESHOLDING,
         RESPACING,
     ],
     "LMSDiscreteScheduler": [*COMMON, BETAS, RESPACING],
     "PNDMScheduler": [
-        _values("prediction_type", "epsilon", "v_prediction"),
+        values("prediction_type", "epsilon", "v_prediction"),
         *COMMON[1:],
         BETAS,
-        _values("skip_prk_steps", True, False),
-        _values("set_alpha_to_one", True, False),
+        values("skip_prk_steps", True, False),
+        values("set_alpha_to_one", True, False),
     ],
-    "IPNDMScheduler": [_values("num_train_timesteps", 1000, 500)],
+    "IPNDMScheduler": [values("num_train_timesteps", 1000, 500)],
     "KDPM2DiscreteScheduler": [*COMMON, BETAS, RESPACING],
     "KDPM2AncestralDiscreteScheduler": [*COMMON, BETAS, RESPACING],
     "DDIMInverseScheduler": [
         PREDICTION,
-        _values("timestep_spacing", "leading", "trailing"),  # linspace is refused
+        values("timestep_spacing", "leading", "trailing"),  # linspace is refused
         COMMON[2],
         BETAS,
         ZERO_SNR,
         CLIPPING[:3],
-        _values("set_alpha_to_one", True, False),
+        values("set_alpha_to_one", True, False),
     ],
+    **LATER_PRODUCTS,
 }
 #: Arguments of ``set_timesteps`` in place of a step count; mostly none.
 CUSTOM: dict[str, Dimension] = {
@@ -166,6 +149,7 @@ CUSTOM: dict[str, Dimension] = {
     ],
     "HeunDiscreteScheduler": [{"timesteps": [999, 700, 400, 80, 0]}, {"timesteps": [950, 20.5]}],
     "DPMSolverMultistepScheduler": [{"timesteps": [999, 700, 400, 80, 0]}, {"timesteps": [950, 20]}],
+    **LATER_CUSTOM,
 }
 #: Arguments of ``step``.
 ARGUMENTS: dict[str, Dimension] = {
@@ -181,6 +165,7 @@ ARGUMENTS: dict[str, Dimension] = {
         {"s_churn": 3.0},
         {"s_churn": 1.0, "s_tmin": 0.1, "s_tmax": 50.0, "s_noise": 1.01},
     ],
+    **LATER_ARGUMENTS,
 }
 
 
@@ -214,7 +199,7 @@ def drawn(class_name: str, rounds: int = 1, seed: int = 0) -> Iterator[Configura
         for custom in CUSTOM.get(class_name, []):
             for respaced in (True, False, False, False, False):
                 picked = [chance.choice(d) for d in dimensions]
-                drop = () if respaced else ("use_",)  # a respacing excludes custom timesteps
+                drop = () if respaced or class_name in LATER_CUSTOM else ("use_",)  # a respacing excludes custom timesteps
                 picked = [{k: v for k, v in values.items() if not k.startswith(drop)} for values in picked]
                 yield _configuration(class_name, picked, None, custom)
 
@@ -223,6 +208,9 @@ def _configuration(class_name: str, picked: list[dict[str, Any]], steps: int | N
     config: dict[str, Any] = {}
     for values in reversed(picked[:-1]):
         config |= values
+    if "timesteps" in custom:
+        config.pop("strength", None)
+    custom = {**custom, **{key: config.pop(key) for key in SET_ARGUMENTS if key in config}}
     return Configuration(class_name, config, steps, custom, picked[-1])
 
 

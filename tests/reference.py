@@ -45,9 +45,9 @@ def diffusers_loop(
     generator = torch.Generator().manual_seed(seed)
     draws = {"generator": generator} if "generator" in inspect.signature(scheduler.step).parameters else {}
     model = Smooth()
-    sample = torch.randn(SHAPE, generator=generator) * scheduler.init_noise_sigma
+    sample = torch.randn(SHAPE, generator=generator) * getattr(scheduler, "init_noise_sigma", 1.0)
     for t in scheduler.timesteps:
-        seen = scheduler.scale_model_input(sample, t)
+        seen = scheduler.scale_model_input(sample, t) if hasattr(scheduler, "scale_model_input") else sample
         output = model(seen, t.expand(SHAPE[0]))
         sample = scheduler.step(output, t, sample, **draws, **(step_kwargs or {})).prev_sample
     return sample

@@ -2,7 +2,8 @@
 
 ``order`` is what refinement measures, ``keeps_variance`` whether the sampler's law is the marginal one at every step
 for data at a single point. Where that fails by theory the row says why. ``exact_start`` steps end on the exact
-solution before order is measured: a multistep method starts with lower orders. ``least`` is the fewest steps.
+solution before order is measured: a multistep method starts with lower orders. ``solves`` is whether it solves the
+equation at all: samplers of consistency models leave that to the model. ``least`` is the fewest steps.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ class Row:
     order: float = 1
     keeps_variance: bool = True
     exact_start: int = 0
+    solves: bool = True
     least: int = 1
 
     def __str__(self) -> str:
@@ -30,7 +32,7 @@ class Row:
 
     def create(self, steps: int | None, **options: Any) -> Scheduler:
         """The scheduler over float64 tables, clipping off."""
-        plain = {"exact_tables": True, "clip_sample": False}
+        plain = {"exact_tables": True, "clip_sample": False, "clip_denoised": False}
         taken = {key: value for key, value in plain.items() if key in option_defaults(self.name)}
         return create(self.name, steps, **{**taken, **self.options, **options})
 
@@ -62,6 +64,9 @@ def _singlestep(p: int, algorithm: str, solver_type: str = "midpoint", order: in
     order = (1 if "sde" in algorithm else p) if order is None else order
     return Row("dpm_singlestep", {**options, "final_sigmas_type": "sigma_min"}, order)
 
+
+#: So many timesteps that any number of steps finds evenly spaced ones.
+_DISTILLED: dict[str, Any] = {"original_inference_steps": 1000}
 
 ZOO = [
     Row("ddim"),
@@ -133,4 +138,20 @@ ZOO = [
     Row("kdpm2", order=2),
     Row("kdpm2_ancestral", order=2),
     Row("ddim_inverse", {"set_alpha_to_one": False}),
+    Row("flow_match_euler"),
+    Row("flow_match_euler", {"shift": 3.0}),
+    Row("flow_match_euler", {"stochastic_sampling": True}, solves=False),
+    Row("flow_match_euler", {"use_dynamic_shifting": True, "mu": 0.8, "invert_sigmas": True}),
+    Row("flow_match_heun", order=2),
+    Row("flow_match_lcm", solves=False),
+    Row("flow_map"),
+    # Far from t = 0 the boundary scalings leave x0 alone.
+    Row("lcm", {"timestep_scaling": 1e8}, solves=False),
+    Row("tcd", _DISTILLED, solves=False),
+    Row("tcd", {"eta": 0.0, **_DISTILLED}),
+    Row("edm_euler"),
+    Row("edm_dpm", order=2),
+    Row("edm_dpm", {"algorithm_type": "sde-dpmsolver++"}, order=2),
+    # x0 is that at sigma_min, so the noise put on it is smaller.
+    Row("consistency", keeps_variance=False, solves=False),
 ]

@@ -81,7 +81,7 @@ def _reading(sampler: Sampler, layout: Layout) -> Reading:
             "scales, or choose layout 'unrolled' or 'chunked:K'"
         )
     try:
-        return recurrence(plan(scheduler, denoiser.prediction_type, denoiser.input_scale), sampler.task.begin)
+        return recurrence(plan(scheduler, denoiser.output_is), sampler.task.begin)
     except NotAffineError as error:
         reason = str(error).replace("; trace it instead", "").replace("; trace it", "")
         raise ExportError(f"layout={str(layout)!r} needs an affine scheduler, and {reason}; {remedy}") from error

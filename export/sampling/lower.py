@@ -23,7 +23,6 @@ from samplegraph.models.guidance import NEGATIVE, SCALE
 from samplegraph.models.guidance_scales import PointScale
 from samplegraph.models.task import INIT, MASK, NOISE
 from samplegraph.schedulers import Affine, Prediction
-from samplegraph.schedulers.prediction import convert
 
 #: History rows of more terms than this are emitted instead of carried along.
 _CARRIED_TERMS = 2
@@ -141,11 +140,10 @@ class Lowering:
         seen = self.shown(self.emit(factor * x), scale is not None)
         output = self.b.one(CALL, [seen, *self.rows[scale is not None]], {"point": i}, domain=DOMAIN)
         m, uncond = self.read(output, scale)
-        alpha, sigma = float(d.grid.alpha[i]), float(d.grid.sigma[i])
         unguided: Prediction[Affine] | None = None
         if uncond is not None and d.apart:
-            unguided = convert(d.prediction_type, x, self.symbol(uncond), alpha, sigma, factor)
-        p: Prediction[Affine] = convert(d.prediction_type, x, m, alpha, sigma, factor)
+            unguided = d.output_is.read(x, self.symbol(uncond), i)
+        p = d.output_is.read(x, m, i)
         self.x0 = self._clipped(p.x0)
         return Prediction(self.x0, p.eps, None, unguided)
 

@@ -15,7 +15,7 @@ from samplegraph.models.guidance import INPUT
 from samplegraph.models.spec import ModelSpec
 from samplegraph.runtime.manifest import Manifest
 from samplegraph.schedulers import create, option_defaults
-from samplegraph.schedulers.noise_schedule import NoiseSchedule
+from samplegraph.schedulers.training import schedule_of
 
 
 def rebuild(manifest: Manifest, model: nn.Module) -> tuple[Sampler, Signature]:
@@ -57,7 +57,7 @@ def without_network(manifest: Manifest, steps: int, strength: float | None = Non
     model, info, guidance = manifest.model, manifest.scheduler, manifest.guidance
     if (info.begin or manifest.task == "image_to_image") and strength is None:
         raise ExportError(f"strength is missing: {manifest.name} starts from a sample; give the --strength it has")
-    schedule = NoiseSchedule(**model.noise_schedule) if model.noise_schedule is not None else None
+    schedule = schedule_of(model.noise_schedule) if model.noise_schedule is not None else None
     spec = ModelSpec(
         model.name, None, model.prediction_type, schedule, model.timestep_dtype  # type: ignore[arg-type]
     )

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import diffusers
 import numpy as np
 import pytest
 import torch
@@ -19,6 +20,7 @@ from reference import diffusers_loop, our_run, relative_error
 from samplegraph.schedulers import OptionError, from_config
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # diffusers' own
+diffusers.logging.set_verbosity_error()
 TOLERANCE = 5e-6
 #: The one ill-conditioned family: churn moves a sample of size sigma = 4096 after the model has seen it, and x0 is then
 #: read from v in another order than diffusers does, so its last bit may flip that of the sample (5e-4). Worst of
@@ -26,10 +28,16 @@ TOLERANCE = 5e-6
 #: from v as the small difference of large numbers, whose last bits depend on the order of operations (KDPM2 in 2 and
 #: 3 steps 1.3e-5, PNDM in one 1.6e-5, of 320 drawn each).
 ILL_CONDITIONED = 1e-4
+#: And churn where diffusers divides what cancels by a small sigma, or multiplies it by a large one: it adds noise of
+#: size sigma = 80 and takes it away within one or two steps (EDM Euler 1.7e-5), and takes a slope at sigma = 1e-3 from
+#: the difference of two samples (flow-matching Heun 9.6e-5).
+CHURNED = ("EDMEulerScheduler", "FlowMatchHeunDiscreteScheduler")
 
 
 def tolerance(c: Configuration) -> float:
     """The bar for one configuration."""
+    if c.class_name in CHURNED and c.arguments.get("s_churn"):
+        return ILL_CONDITIONED
     steep = c.arguments.get("s_churn") and c.config.get("rescale_betas_zero_snr")
     if c.class_name in ("KDPM2DiscreteScheduler", "KDPM2AncestralDiscreteScheduler", "PNDMScheduler"):
         steep = c.steps is not None and c.steps <= 3
@@ -111,8 +119,6 @@ def test_parity_of_published_configs(name: str) -> None:
 def _known_to_diffusers(config: dict[str, object], plain: dict[str, object]) -> dict[str, object]:
     """The keys that the class's constructor takes; ``from_pretrained`` drops the others."""
     import inspect
-
-    import diffusers
 
     taken = inspect.signature(getattr(diffusers, str(config["_class_name"])).__init__).parameters
     return {k: v for k, v in plain.items() if k in taken}

@@ -27,7 +27,7 @@ def test_a_constant_denoiser_is_sampled_exactly(row: Row) -> None:
     """With x0 = c and eps = (x - alpha c) / sigma a run without noise ends at alpha_N c + sigma_N eps."""
     for steps in (n for n in STEPS if n >= row.least):
         scheduler = row.create(steps)
-        g, c, eps = scheduler.grid, 0.7, -1.3
+        g, c, eps = scheduler.grid, 0.7, -1.3 if row.solves else 0.0
         draws = scheduler.profile().noise_slices
 
         def denoise(x: float, i: int, g: Grid = g, c: float = c) -> Prediction[float]:
@@ -62,10 +62,10 @@ def test_the_rows_that_are_said_to_miss_the_variance_do(row: Row) -> None:
     g = scheduler.grid
     visited = trajectory(plan(scheduler, "sample"), {"x0": float(g.alpha[0]), "noise": float(g.sigma[0])})
     variances = [sum(c * c for name, c in terms.items() if name != "x0") for terms in visited]
-    assert max(v / float(s) ** 2 for v, s in zip(variances, g.sigma_next, strict=True) if s) > 1.001
+    assert max(abs(v / float(s) ** 2 - 1) for v, s in zip(variances, g.sigma_next, strict=True) if s) > 0.001
 
 
-@every_row
+@pytest.mark.parametrize("row", [row for row in ZOO if row.solves], ids=str)
 def test_order_of_convergence(row: Row) -> None:
     """On data N(0, 4) the optimal denoiser is linear and the deviation at the end is known in closed form."""
     coarse, fine = (deviation_error(_refined(row, steps), row.exact_start) for steps in (192, 384))
@@ -80,11 +80,12 @@ def _ratio(g: Grid) -> float:
 
 
 def _refined(row: Row, steps: int) -> Scheduler:
-    if "sigmas" in option_defaults(row.name):
+    taken, flow = option_defaults(row.name), row.create(4).grid.family == "flow"
+    if "sigmas" in taken and not flow:
         return row.create(None, sigmas=np.geomspace(5, 0.05, steps + 1))
-    # No custom sigmas: a smooth schedule over many whole timesteps, whose last step to sigma = 0 is negligible.
+    # No custom sigmas: a smooth schedule over many timesteps, whose last step to sigma = 0 is negligible.
     schedule: dict[str, Any] = {"num_train_timesteps": 4096, "beta_start": 1e-8, "beta_end": 0.005}
-    return row.create(steps, **schedule)
+    return row.create(steps, **({"num_train_timesteps": 1_000_000} if flow else schedule))
 
 
 @every_row
@@ -104,17 +105,18 @@ def test_state_keeps_its_arity_shapes_and_dtypes(row: Row) -> None:
 @pytest.mark.parametrize("prediction_type", ["epsilon", "sample", "v_prediction"])
 def test_the_plan_gives_what_the_scheduler_does(row: Row, prediction_type: str) -> None:
     """Following the rows with a nonlinear network ends where the scheduler ends."""
-    from samplegraph.schedulers.prediction import convert
+    from samplegraph.schedulers.prediction import Parameterisation
 
     scheduler = row.create(8)
     if prediction_type == "epsilon" and not scheduler.grid.alpha[0]:
         pytest.skip("eps says nothing of x0 where the sample has no signal")
     g, p = scheduler.grid, plan(scheduler, prediction_type)
+    network = Parameterisation.of(g, prediction_type)
     random = np.random.default_rng(0)
     draws = random.standard_normal((scheduler.profile().noise_slices, 6))
     first = random.standard_normal(6) * scheduler.init_noise_sigma
 
-    def network(seen: np.ndarray, point: int) -> np.ndarray:
+    def output(seen: np.ndarray, point: int) -> np.ndarray:
         return np.tanh(seen + point)
 
     x, state, queue = first, [np.zeros(6)] * sum(b.startswith("state") for b in p.basis), iter(draws)
@@ -122,13 +124,12 @@ def test_the_plan_gives_what_the_scheduler_does(row: Row, prediction_type: str) 
         values = {"x": x} | {f"state_{j}": s for j, s in enumerate(state)}
         values |= {f"noise_{j}": next(queue) for j in range(step.draws)}
         for j, e in enumerate(step.evaluations):
-            values[f"output_{j}"] = network(_dot(p.basis, e.input, values), e.point)
+            values[f"output_{j}"] = output(_dot(p.basis, e.input, values), e.point)
         x, state = _dot(p.basis, step.x, values), [_dot(p.basis, row, values) for row in step.state]
     assert next(queue, None) is None
 
     def denoise(x: torch.Tensor, i: int) -> Prediction[torch.Tensor]:
-        alpha, sigma, scale = float(g.alpha[i]), float(g.sigma[i]), float(g.input_scale[i])
-        return convert(prediction_type, x, torch.tanh(scale * x + i), alpha, sigma, scale)
+        return network.read(x, torch.tanh(float(g.input_scale[i]) * x + i), i)
 
     fed = iter(torch.from_numpy(draws))
     direct = scheduler(torch.from_numpy(first), denoise, lambda: next(fed)).numpy()

@@ -1,0 +1,82 @@
+"""Option products of diffusers' classes for flow matching, preconditioned and distilled models, and its newer solvers."""
+
+from __future__ import annotations
+
+from dimensions import BETAS, CLIPPING, FINAL, PREDICTION, RESPACING, THRESHOLDING, ZERO_SNR, Dimension, values
+
+#: Keys of these products that are arguments of ``set_timesteps``.
+SET_ARGUMENTS = ("mu", "strength", "original_inference_steps")
+
+DYNAMIC: Dimension = [
+    {},
+    {"use_dynamic_shifting": True, "mu": 0.9},
+    {"use_dynamic_shifting": True, "mu": 1.15, "time_shift_type": "exponential", "shift": 3.0},
+    {"use_dynamic_shifting": True, "mu": 2.0, "time_shift_type": "linear"},
+]
+FLOW = [
+    values("shift", 1.0, 3.0, 0.6),
+    DYNAMIC,
+    values("shift_terminal", None, 0.1),
+    RESPACING,
+    values("invert_sigmas", False, True),
+]
+EDM = [
+    values("prediction_type", "epsilon", "v_prediction"),
+    values("sigma_schedule", "karras", "exponential"),
+    FINAL,
+    [{}, {"sigma_min": 0.1, "sigma_max": 10.0}, {"sigma_data": 1.0, "rho": 5.0}],
+]
+DISTILLED = [
+    PREDICTION,
+    BETAS,
+    ZERO_SNR,
+    CLIPPING,
+    [{}, {"original_inference_steps": 100}, {"strength": 0.7}],
+]
+MULTISTEP = [
+    values("solver_order", 1, 2, 3),
+    values("solver_type", "midpoint", "heun"),
+    values("lower_order_final", True, False),
+    values("euler_at_final", False, True),
+]
+
+LATER_PRODUCTS: dict[str, list[Dimension]] = {
+    "FlowMatchEulerDiscreteScheduler": [*FLOW, values("stochastic_sampling", False, True)],
+    "FlowMatchHeunDiscreteScheduler": [FLOW[0]],
+    "FlowMatchLCMScheduler": FLOW,
+    "FlowMapEulerDiscreteScheduler": [FLOW[0], values("num_train_timesteps", 1000, 500)],
+    "LCMScheduler": [*DISTILLED, values("timestep_scaling", 10.0, 0.01)],
+    "TCDScheduler": DISTILLED,
+    "EDMEulerScheduler": EDM,
+    "EDMDPMSolverMultistepScheduler": [
+        *EDM,
+        *MULTISTEP,
+        values("algorithm_type", "dpmsolver++", "sde-dpmsolver++"),
+        THRESHOLDING,
+    ],
+    "CMStochasticIterativeScheduler": [
+        values("clip_denoised", True, False),
+        values("s_noise", 1.0, 0.9),
+        [{}, {"sigma_max": 10.0, "rho": 5.0}, {"sigma_data": 1.0, "sigma_min": 0.01}, {"num_train_timesteps": 100}],
+    ],
+}
+FLOW_TABLES: Dimension = [
+    {"sigmas": [1.0, 0.75, 0.2]},
+    {"timesteps": [900.0, 500.5, 10.0]},
+    {"sigmas": [0.9, 0.1], "timesteps": [800.0, 20.0]},
+]
+WHOLE_TABLES: Dimension = [{"timesteps": [999, 759, 499, 259]}, {"timesteps": [901, 400, 0]}]
+LATER_CUSTOM: dict[str, Dimension] = {
+    "FlowMatchEulerDiscreteScheduler": FLOW_TABLES,
+    "FlowMatchLCMScheduler": FLOW_TABLES,
+    "FlowMapEulerDiscreteScheduler": FLOW_TABLES[:1],
+    "LCMScheduler": WHOLE_TABLES,
+    "TCDScheduler": WHOLE_TABLES,
+    "CMStochasticIterativeScheduler": [{"timesteps": [39, 22, 5]}, {"timesteps": [22, 0]}, {"timesteps": [0]}],
+}
+CHURN: Dimension = [{}, {"s_churn": 2.0}, {"s_churn": 9.0, "s_tmin": 0.1, "s_tmax": 0.8, "s_noise": 1.01}]
+LATER_ARGUMENTS: dict[str, Dimension] = {
+    "FlowMatchHeunDiscreteScheduler": CHURN,
+    "EDMEulerScheduler": CHURN,
+    "TCDScheduler": values("eta", 0.3, 0.0, 0.5, 1.0),
+}
