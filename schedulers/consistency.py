@@ -58,7 +58,7 @@ class Consistency(Scheduler):
         if options.timesteps is not None:
             t = custom(options.timesteps, total, whole=True)
         else:
-            t = np.arange(steps)[::-1] * float(total // steps)
+            t = np.arange(steps, dtype=np.float64)[::-1] * (total // steps)
         (high, low), data = ends(options), options.sigma_data
         spread = karras_at(t[::-1] / (total - 1), high, low, options.rho)
         sigma = torch.from_numpy(np.append(spread, low)).to(options.torch_dtype)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from samplegraph.schedulers.base import Denoise, Grid, Noise, PredictionOptions, Scheduler, State, X
 from samplegraph.schedulers.errors import OptionError, flag, in_range
+from samplegraph.schedulers.first_order import along_the_pair
 from samplegraph.schedulers.options import COMMON_BETAS, TIMESTEP_DEFAULTS
 from samplegraph.schedulers.precision import floats, root
 from samplegraph.schedulers.prediction import CLIP_DEFAULTS, THRESHOLD_DEFAULTS
@@ -57,5 +60,5 @@ class DDIM(Scheduler):
         alpha, sigma, alpha_next, _ = self.pair(i)
         p = denoise(x, i)
         eps = (x - alpha * p.x0) / sigma if self.use_clipped_model_output else (p.unguided if self.apart else p).eps
-        x = alpha_next * p.x0 + self.direction[i] * eps
+        x = along_the_pair(replace(p, eps=eps), alpha_next, self.direction[i])
         return (x + self.std[i] * noise() if self.eta else x), state

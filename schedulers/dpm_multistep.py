@@ -21,7 +21,8 @@ class DPMMultistep(Scheduler):
 
     Args:
         solver_order: 1, 2 or 3.
-        algorithm_type: ``dpmsolver++``, ``sde-dpmsolver++``, ``dpmsolver`` or ``sde-dpmsolver``; the last two need ``final_sigmas_type="sigma_min"``.
+        algorithm_type: ``dpmsolver++``, ``sde-dpmsolver++``, ``dpmsolver`` or ``sde-dpmsolver``; the last two need
+            ``final_sigmas_type="sigma_min"``.
         solver_type: ``midpoint`` or ``heun``, how the second order weighs the difference of two outputs.
         lower_order_final: descend to order 2 and 1 in the last two steps of fewer than 15.
         euler_at_final: take the last step with order 1.

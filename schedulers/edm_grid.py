@@ -49,7 +49,8 @@ def spread(ramp: torch.Tensor, options: GridOptions) -> torch.Tensor:
     if options.sigma_schedule == "exponential":
         return torch.linspace(log(low), log(high), len(ramp), dtype=options.torch_dtype).exp().flip(0)
     low, high = low ** (1 / options.rho), high ** (1 / options.rho)
-    return (high + ramp * (low - high)) ** options.rho
+    sigma: torch.Tensor = (high + ramp * (low - high)) ** options.rho
+    return sigma
 
 
 def preconditioned_grid(sigma: torch.Tensor, timesteps: Array, options: GridOptions) -> Grid:

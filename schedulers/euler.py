@@ -9,6 +9,7 @@ import torch
 
 from samplegraph.schedulers.base import Denoise, Grid, Noise, PredictionOptions, Scheduler, State, X
 from samplegraph.schedulers.errors import OptionError, flag, in_range
+from samplegraph.schedulers.first_order import euler
 from samplegraph.schedulers.midpoint_grid import with_points
 from samplegraph.schedulers.options import COMMON_BETAS, COMMON_RESPACINGS, SIGMA_DEFAULTS
 from samplegraph.schedulers.precision import floats
@@ -84,11 +85,11 @@ class Euler(Scheduler):
             p = denoise(x, i)
             return p.x0 + sigma_next * p.unguided.eps, state
         if not (self.s_churn and self.s_tmin <= sigma <= self.s_tmax):
-            return x + (sigma_next - sigma) * ((x - denoise(x, i).x0) / sigma), state
+            return euler(x, denoise(x, i).x0, sigma, sigma_next - sigma), state
         if self.ahead:
             moved = x + self.std[i] * (self.s_noise * noise())
             p = denoise(moved, self.steps + i)
-            return moved + self.dt[i] * ((moved - p.x0) / self.sigma_hat[i]), state
+            return euler(moved, p.x0, self.sigma_hat[i], self.dt[i]), state
         p = denoise(x, i)
         moved = x + self.std[i] * (self.s_noise * noise())
         match self.prediction.prediction_type:
@@ -98,7 +99,7 @@ class Euler(Scheduler):
                 x0 = p.x0
             case _:
                 x0 = p.x0 + (moved - x) / (sigma**2 + 1)
-        return moved + self.dt[i] * ((moved - x0) / self.sigma_hat[i]), state
+        return euler(moved, x0, self.sigma_hat[i], self.dt[i]), state
 
 
 def _with_raised(grid: Grid, raised: torch.Tensor) -> Grid:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from samplegraph.schedulers.ancestral import ancestral
 from samplegraph.schedulers.base import Denoise, Grid, Noise, PredictionOptions, Scheduler, State, X
+from samplegraph.schedulers.first_order import euler
 from samplegraph.schedulers.options import COMMON_BETAS, SIGMA_DEFAULTS
 from samplegraph.schedulers.precision import floats
 from samplegraph.schedulers.sigma_grid import k_diffusion_grid
@@ -36,5 +37,5 @@ class EulerAncestral(Scheduler):
         self.down, self.up = floats(sigma_down - sigma[:-1]), floats(sigma_up)
 
     def step(self, i: int, x: X, state: State[X], denoise: Denoise[X], noise: Noise[X]) -> tuple[X, State[X]]:
-        slope = (x - denoise(x, i).x0) / float(self.grid.sigma[i])
-        return x + self.down[i] * slope + self.up[i] * noise(), state
+        x0, sigma = denoise(x, i).x0, float(self.grid.sigma[i])
+        return euler(x, x0, sigma, self.down[i]) + self.up[i] * noise(), state

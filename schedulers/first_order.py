@@ -17,6 +17,11 @@ def along_the_pair(p: Prediction[X], alpha_next: float, sigma_next: float) -> X:
     return alpha_next * p.x0 + sigma_next * p.eps
 
 
+def velocity(p: Prediction[X]) -> X:
+    """``eps - x0``: the slope of a straight path, without the division that loses digits where sigma is small."""
+    return p.eps - p.x0
+
+
 def renoised(x0: X, noise: X, alpha_next: float, sigma_next: float) -> X:
     """``alpha' x0 + sigma' z`` with fresh noise z: the step of a consistency model (arXiv:2303.01469, Algorithm 1)."""
     return alpha_next * x0 + sigma_next * noise

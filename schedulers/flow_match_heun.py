@@ -6,7 +6,7 @@ from math import inf
 
 from samplegraph.schedulers.base import Denoise, Grid, Noise, PredictionOptions, Scheduler, State, X
 from samplegraph.schedulers.churn import Churn
-from samplegraph.schedulers.first_order import slope
+from samplegraph.schedulers.first_order import velocity
 from samplegraph.schedulers.flow_grid import PLAIN_FLOW_DEFAULTS, flow_grid
 
 
@@ -43,7 +43,7 @@ class FlowMatchHeun(Scheduler):
         self.churn = Churn(grid, 2 * grid.steps - 1, s_churn, s_tmin, s_tmax, s_noise)
 
     def step(self, i: int, x: X, state: State[X], denoise: Denoise[X], noise: Noise[X]) -> tuple[X, State[X]]:
-        churn, first = self.churn, slope(x, denoise(x, i).x0, float(self.grid.sigma[i]))
+        churn, first = self.churn, velocity(denoise(x, i))
         churned = churn.at(i)
         if churned:
             x = churn.moved(i, x, noise)
@@ -51,7 +51,7 @@ class FlowMatchHeun(Scheduler):
         ahead = x + churn.change[i] * first
         if i + 1 == self.steps:
             return ahead, state
-        second = slope(ahead, denoise(ahead, i + 1).x0, float(self.grid.sigma[i + 1]))
+        second = velocity(denoise(ahead, i + 1))
         if churned:
             noise()
         return x + churn.change[i] * ((first + second) / 2.0), state

@@ -65,7 +65,7 @@ class FlowShift:
                 "tokens (height/16 * width/16 for Flux); give it, or use_dynamic_shifting=False"
             )
         if self.time_shift_type == "linear" and self.use_dynamic_shifting and self.dynamic <= 0:
-            raise OptionError(f"mu={self.dynamic!r} is not allowed with time_shift_type='linear'; give a number above 0")
+            raise OptionError(f"mu={self.dynamic!r} is not allowed with time_shift_type='linear'; give one above 0")
 
     @property
     def dynamic(self) -> float:
@@ -101,7 +101,8 @@ class FlowShift:
         rest = 1 - sigmas
         if rest[-1] == 0:
             raise OptionError(
-                f"shift_terminal={self.shift_terminal!r} cannot move the last of {len(sigmas)} sigmas away from 1, which "
+                f"shift_terminal={self.shift_terminal!r} cannot move the last of {len(sigmas)} sigmas from 1, which "
                 "gives NaN in diffusers; give more steps, custom sigmas, or shift_terminal=null"
             )
-        return 1 - (rest / (rest[-1] / (1 - self.shift_terminal)))
+        stretched: npt.NDArray[np.floating[Any]] = 1 - (rest / (rest[-1] / (1 - self.shift_terminal)))
+        return stretched

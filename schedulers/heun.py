@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from samplegraph.schedulers.base import Denoise, Noise, Scheduler, State, X
+from samplegraph.schedulers.first_order import slope
 from samplegraph.schedulers.options import COMMON_BETAS, COMMON_RESPACINGS, LATENT_SIGMA_DEFAULTS
 from samplegraph.schedulers.prediction import CLIP_DEFAULTS
 from samplegraph.schedulers.sigma_grid import k_diffusion_grid
@@ -31,7 +32,7 @@ class Heun(Scheduler):
 
     def slope(self, i: int, x: X, denoise: Denoise[X]) -> X:
         """dx/dsigma at point ``i``."""
-        return (x - denoise(x, i).x0) / float(self.grid.sigma[i])
+        return slope(x, denoise(x, i).x0, float(self.grid.sigma[i]))
 
     def step(self, i: int, x: X, state: State[X], denoise: Denoise[X], noise: Noise[X]) -> tuple[X, State[X]]:
         _, sigma, _, sigma_next = self.pair(i)

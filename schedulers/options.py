@@ -115,7 +115,7 @@ class GridOptions:
             if getattr(self, name) is not None:
                 whole(name, getattr(self, name), 1, self.schedule.num_train_timesteps)
         for name, most in (("strength", 1.0), ("sigma_data", 1e6), ("rho", 1e3)):
-            if not 0 < in_range(name, getattr(self, name), 0.0, most):
+            if in_range(name, getattr(self, name), 0.0, most) == 0:
                 raise OptionError(f"{name}={getattr(self, name)!r} is not allowed; give a number above 0")
         in_range("sampling_eps", self.sampling_eps, 0.0, 1.0)
         for name in ("beta_min", "beta_max"):

@@ -9,6 +9,7 @@ import torch
 
 from samplegraph.schedulers.base import Denoise, Grid, Input, Noise, PredictionOptions, Scheduler, State, X
 from samplegraph.schedulers.errors import OptionError, flag, in_range, whole
+from samplegraph.schedulers.noise_schedule import NoiseSchedule
 from samplegraph.schedulers.options import COMMON_BETAS, SCHEDULE_DEFAULTS
 from samplegraph.schedulers.precision import floats
 from samplegraph.schedulers.tensors import tensor
@@ -67,7 +68,7 @@ class RePaint(Scheduler):
                 f"than {MAX_NFE:,}; lower jump_n_sample or steps"
             )
         self.moves = _moves(grid.steps, length, again)
-        assert grid.schedule is not None
+        assert isinstance(grid.schedule, NoiseSchedule)
         betas = grid.schedule.betas(grid.dtype)
         stride = grid.schedule.num_train_timesteps // grid.steps
         self.back = [_forward(betas[int(t) : int(t) + stride], single_draw) for t in grid.timesteps]

@@ -11,6 +11,7 @@ import torch
 
 from samplegraph.schedulers.base import Denoise, Grid, GridOptions, Noise, PredictionOptions, Scheduler, State, X
 from samplegraph.schedulers.errors import in_range, whole
+from samplegraph.schedulers.noise_schedule import NoiseSchedule
 from samplegraph.schedulers.profile import Profile
 from samplegraph.schedulers.tensors import tensor
 from samplegraph.schedulers.token_tables import LOG_ZERO, TokenTables
@@ -55,7 +56,7 @@ class VQDiffusion(Scheduler):
         truncation_rate: float | None = 1.0,
     ) -> None:
         classes = whole("num_vec_classes", num_vec_classes, 2)
-        assert grid.schedule is not None
+        assert isinstance(grid.schedule, NoiseSchedule)
         last = whole("num_train_timesteps", grid.schedule.num_train_timesteps, 2)
         for key, value in (("alpha_cum_start", alpha_cum_start), ("alpha_cum_end", alpha_cum_end)):
             in_range(key, value, 0.0, 1.0)

@@ -199,15 +199,16 @@ def drawn(class_name: str, rounds: int = 1, seed: int = 0) -> Iterator[Configura
         for custom in CUSTOM.get(class_name, []):
             for respaced in (True, False, False, False, False):
                 picked = [chance.choice(d) for d in dimensions]
-                drop = () if respaced or class_name in LATER_CUSTOM else ("use_",)  # a respacing excludes custom timesteps
-                picked = [{k: v for k, v in values.items() if not k.startswith(drop)} for values in picked]
+                # a respacing excludes custom timesteps, but for flows
+                drop = () if respaced or class_name in LATER_CUSTOM else ("use_",)
+                picked = [{k: v for k, v in chosen.items() if not k.startswith(drop)} for chosen in picked]
                 yield _configuration(class_name, picked, None, custom)
 
 
 def _configuration(class_name: str, picked: list[dict[str, Any]], steps: int | None, custom: Options) -> Configuration:
     config: dict[str, Any] = {}
-    for values in reversed(picked[:-1]):
-        config |= values
+    for chosen in reversed(picked[:-1]):
+        config |= chosen
     if "timesteps" in custom:
         config.pop("strength", None)
     custom = {**custom, **{key: config.pop(key) for key in SET_ARGUMENTS if key in config}}

@@ -1,4 +1,4 @@
-"""Option products of diffusers' classes for flow matching, preconditioned and distilled models, and its newer solvers."""
+"""Option products of diffusers' classes for flow matching, for preconditioned and for distilled models."""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +25,16 @@ def captures() -> Captures:
 @pytest.fixture(scope="session")
 def denoisers() -> dict[str, nn.Module]:
     made = {"tiny": TinyUNet(), "tinydit": TinyDiT(), "attention": CrossAttention(), "signal": Unconditional()}
+    made["tinyflow"] = TinyUNet()
+    made["tinyflow"].spec = replace(TinyUNet.spec, name="tinyflow", prediction_type="flow_prediction")
     return {name: seeded(model) for name, model in made.items()} | {"tokens": tokens()}
 
 
 @pytest.fixture(scope="session")
 def denoiser_of(denoisers: dict[str, nn.Module]) -> Callable[[str], nn.Module]:
     """A small denoiser for a scheduler of that name; it takes ``class_labels``."""
-    return lambda name: denoisers["tokens" if scheduler_class(name).sample_dtype == "int64" else "tiny"]
+    kinds = {"log_probs": "tokens", "flow_prediction": "tinyflow"}
+    return lambda name: denoisers[kinds.get(scheduler_class(name).default_prediction_type, "tiny")]
 
 
 @pytest.fixture

@@ -49,6 +49,18 @@ CONFIGS: dict[str, list[dict[str, Any]]] = {
     "karras_ve": [{"sigma_min": 0.1, "sigma_max": 20.0}, {"s_churn": 5.0, "s_noise": 1.0, "s_min": 0.1, "s_max": 9.0}],
     "score_sde_ve": [{"sigma_max": 50.0, "snr": 0.3, "correct_steps": 2}, {"sigma_min": 0.1, "sampling_eps": 1e-3}],
     "repaint": [{"eta": 0.5, "beta_schedule": "sigmoid", "clip_sample": False}],
+    "flow_match_euler": [
+        {"shift": 3.0, "shift_terminal": 0.1, "stochastic_sampling": True},
+        {"use_karras_sigmas": True, "invert_sigmas": True, "base_shift": 0.4},
+    ],
+    "flow_match_heun": [{"shift": 3.0}],
+    "flow_match_lcm": [{"shift": 3.0, "use_beta_sigmas": True}],
+    "flow_map": [{"shift": 3.0, "num_train_timesteps": 500}],
+    "lcm": [{"timestep_scaling": 5.0, "original_inference_steps": 100, "thresholding": True}, {"clip_sample": True}],
+    "tcd": [{"original_inference_steps": 100, "beta_schedule": "linear"}],
+    "edm_euler": [{"sigma_schedule": "exponential", "prediction_type": "v_prediction", "rho": 5.0}],
+    "edm_dpm": [{"solver_order": 3, "sigma_data": 1.0, "final_sigmas_type": "sigma_min", "thresholding": True}],
+    "consistency": [{"sigma_max": 10.0, "clip_denoised": False, "num_train_timesteps": 100, "s_noise": 0.9}],
     "vq_diffusion": [{"num_vec_classes": 17, "alpha_cum_start": 0.999, "gamma_cum_end": 0.99}],
 }
 CASES = [(name, config) for name in names() for config in ({}, *CONFIGS.get(name, []))]
@@ -105,7 +117,9 @@ def test_diffusers_loads_what_is_saved_to_the_same_grid(name: str, config: dict[
         else:
             expected, found = distinct(ours.grid.timesteps), distinct(loaded.timesteps)
             if hasattr(loaded, "sigmas") and loaded.sigmas is not None and len(loaded.sigmas) == steps + 1:
-                assert ours.sigmas == pytest.approx(ascending(loaded.sigmas)[::-1], rel=2e-6)
+                sigmas = ours.grid.sigma if ours.grid.family == "flow" else ours.sigmas
+                sigmas = 1 - sigmas if config.get("invert_sigmas") else sigmas
+                assert ascending(sigmas) == pytest.approx(ascending(loaded.sigmas), rel=2e-6)
         assert expected == pytest.approx(found, rel=2e-6, abs=1e-9)
 
 

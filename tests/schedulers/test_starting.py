@@ -39,6 +39,16 @@ CONFIGS: list[Mapping[str, Any]] = [
     {"_class_name": "UniPCMultistepScheduler", "solver_order": 3, "disable_corrector": [0, 4]},
     {"_class_name": "LMSDiscreteScheduler"},
     {"_class_name": "PNDMScheduler", "skip_prk_steps": True},
+    {"_class_name": "FlowMatchEulerDiscreteScheduler", "shift": 3.0},
+    {"_class_name": "FlowMatchEulerDiscreteScheduler", "stochastic_sampling": True},
+    {"_class_name": "FlowMatchHeunDiscreteScheduler"},
+    {"_class_name": "FlowMatchLCMScheduler"},
+    {"_class_name": "FlowMapEulerDiscreteScheduler"},
+    {"_class_name": "LCMScheduler"},
+    {"_class_name": "TCDScheduler"},
+    {"_class_name": "EDMEulerScheduler"},
+    {"_class_name": "EDMDPMSolverMultistepScheduler", "solver_order": 3},
+    {"_class_name": "CMStochasticIterativeScheduler"},
 ]
 #: Schedulers whose diffusers classes have no ``add_noise`` or no loop of steps to slice.
 ALONE = {
@@ -61,9 +71,13 @@ def diffusers_image_to_image(
     generator = torch.Generator().manual_seed(0)
     draws = {"generator": generator} if "generator" in inspect.signature(scheduler.step).parameters else {}
     noise, image = torch.randn(SHAPE, generator=generator), picture()
-    sample = scheduler.add_noise(image, noise, timesteps[:1])
+    if hasattr(scheduler, "scale_noise"):
+        sample = scheduler.scale_noise(image, timesteps[:1], noise)
+    else:
+        sample = scheduler.add_noise(image, noise, timesteps[:1])
     for t in timesteps:
-        output = Smooth()(scheduler.scale_model_input(sample, t), t.expand(SHAPE[0]))
+        seen = scheduler.scale_model_input(sample, t) if hasattr(scheduler, "scale_model_input") else sample
+        output = Smooth()(seen, t.expand(SHAPE[0]))
         sample = scheduler.step(output, t, sample, **draws, **step()).prev_sample
     return sample
 
