@@ -21,7 +21,7 @@ STEM := build/digits-ddim-25
 # One thread per test process; ONNX Runtime has threads of its own.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 
-.PHONY: help demo test test-all lint bench docs wheel cpp test-cpp test-cpp-san bench-cpp clean
+.PHONY: help demo test test-all lint bench docs wheel cpp test-cpp test-cpp-san bench-cpp bench-gpu clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -46,6 +46,9 @@ lint: $(TEST_READY) ## ruff, and mypy on an installed wheel (the editable tree i
 
 bench: $(TEST_READY) ## run the benchmarks and write their table into README.md (BENCH_ARGS=--quick: a glance)
 	$(BIN)/python -m benchmarks $(BENCH_ARGS)
+
+bench-gpu: $(TEST_READY) ## on an NVIDIA GPU: whole graphs and engines against loops (BENCH_ARGS="--device cpu": a rehearsal)
+	$(BIN)/python benchmarks/gpu.py $(BENCH_ARGS)
 
 docs: $(TEST_READY) ## write docs/schedulers.md and its figures from the registry
 	OMP_NUM_THREADS=1 $(BIN)/python -m docs.reference

@@ -99,7 +99,8 @@ class DiT(nn.Module):
     def forward(self, sample: Tensor, timestep: Tensor, class_labels: Tensor) -> Tensor:
         """sample (B, 4, H, W), timestep (B,), class_labels (B,) -> predicted eps (B, 4, H, W)."""
         x = self.patch(sample).flatten(2).transpose(1, 2) + self.position
-        frequencies = torch.exp(torch.arange(128, dtype=torch.float32) * (-math.log(10000.0) / 128))
+        exponents = torch.arange(128, dtype=torch.float32, device=timestep.device)
+        frequencies = torch.exp(exponents * (-math.log(10000.0) / 128))
         angle = timestep[:, None] * frequencies
         c = self.time(torch.cat([angle.cos(), angle.sin()], dim=-1)) + self.label(class_labels)
         for block in self.blocks:
