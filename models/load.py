@@ -13,7 +13,6 @@ from torch import nn
 
 from samplegraph.models.adapters.registry import adapted
 from samplegraph.models.sources.checkpoint import ONNX_FILE, find_checkpoint
-from samplegraph.models.sources.onnx_denoiser import OnnxDenoiser
 from samplegraph.schedulers import OptionError
 from samplegraph.schedulers.errors import suggest
 
@@ -40,9 +39,9 @@ def load_model(source: str | os.PathLike[str], *, allow_pickle: bool = False) ->
     if text and path.is_dir():
         checkpoint = find_checkpoint(path)
         graph = checkpoint.folder / ONNX_FILE
-        return OnnxDenoiser(graph).eval() if graph.is_file() else adapted(checkpoint, allow_pickle)
+        return _from_onnx(graph) if graph.is_file() else adapted(checkpoint, allow_pickle)
     if path.suffix == ".onnx":
-        return OnnxDenoiser(path).eval()
+        return _from_onnx(path)
     if os.sep in text and ":" not in text:
         raise OptionError(f"model={text!r}: no such file or folder; give one that is there, or package.module:factory")
     if ":" not in text:
@@ -51,6 +50,12 @@ def load_model(source: str | os.PathLike[str], *, allow_pickle: bool = False) ->
             f"or the path of a folder or an .onnx file{suggest(text, BUILT_IN)}"
         )
     return _made(text, text)
+
+
+def _from_onnx(graph: Path) -> nn.Module:
+    from samplegraph.models.sources.onnx_denoiser import OnnxDenoiser  # the other sources do without onnx
+
+    return OnnxDenoiser(graph).eval()
 
 
 def _made(source: str, target: str) -> nn.Module:

@@ -20,7 +20,6 @@ from samplegraph.export.errors import ExportError
 from samplegraph.export.graph.builder import OPSET
 from samplegraph.models.sources.onnx_refusals import RANDOM_OPS
 
-
 _RULES = [rule for rule in rewriter._DEFAULT_REWRITE_RULES if rule is not slice_split_rule]
 
 
