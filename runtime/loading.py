@@ -19,7 +19,7 @@ from samplegraph.runtime.manifest import Manifest
 from samplegraph.runtime.manifest_file import ENGINE_SUFFIXES
 from samplegraph.runtime.notes import Notes
 from samplegraph.runtime.onnx_session import OnnxSession, onnxruntime
-from samplegraph.runtime.provider_choice import AUTO, candidates, captures, on_cuda, with_options
+from samplegraph.runtime.provider_choice import AUTO, candidates, captures, gpu_of, on_cuda, with_options
 from samplegraph.runtime.providers import Named, Provider, choose_providers, provider_name, short_name
 from samplegraph.runtime.session import Session
 
@@ -86,12 +86,12 @@ def _memory(chosen: Sequence[Named], notes: Notes) -> Cuda | None:
     """The GPU's memory, for providers that work on it; without cuda-python ONNX Runtime copies by itself."""
     if not on_cuda(chosen):
         return None
-    ort = onnxruntime()
+    ordinal, ort = gpu_of(chosen), onnxruntime()
     if hasattr(ort, "preload_dlls"):
         with redirect_stdout(StringIO()):  # it prints what is not there
             ort.preload_dlls()
     try:
-        return Cuda()
+        return Cuda(ordinal)
     except InputError as error:
         notes.add(f"inputs and outputs are copied at every call: {error}")
         return None
@@ -127,7 +127,8 @@ def _engines(files: Sequence[Path], wanted: Wanted, notes: Notes) -> Loaded:
         check_library(file, made, made.builder, str(trt.__version__))
         cuda = cuda or Cuda()
         check_gpu(file, made, cuda.compute_capability)
-        program = TensorRTEngine(file, manifest, trt, cuda.stream, wanted.cuda_graph)
+        with cuda.turn():  # an engine belongs to the GPU that is current when it is loaded
+            program = TensorRTEngine(file, manifest, trt, cuda.stream, wanted.cuda_graph)
         sessions.append(BoundSession(cuda, program, manifest, notes))
     return Loaded(sessions, cuda)
 

@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from samplegraph.runtime.errors import InputError
 from samplegraph.runtime.notes import Notes
 from samplegraph.runtime.providers import DEFAULT, Named, provider_name, short_name
 
@@ -26,6 +27,18 @@ def candidates(available: Sequence[str]) -> list[list[Named]]:
 def on_cuda(chosen: Sequence[Named]) -> bool:
     """Whether the first choice works on CUDA's memory."""
     return short_name(provider_name(chosen[0])) in _GRAPH_SWITCH
+
+
+def gpu_of(chosen: Sequence[Named]) -> int:
+    """The GPU that the first choice is told to use.
+
+    Raises:
+        InputError: it is no number.
+    """
+    told = 0 if isinstance(chosen[0], str) else chosen[0][1].get("device_id", 0)
+    if not str(told).isdecimal():
+        raise InputError(f"providers: device_id={told!r} is not allowed; give the number of a GPU, from 0")
+    return int(told)
 
 
 def with_options(chosen: Sequence[Named], tf32: bool, graphs: bool, notes: Notes) -> list[Named]:

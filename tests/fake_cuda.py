@@ -82,6 +82,9 @@ class FakeCuda:
         assert flags == self.cudaStreamNonBlocking
         return 0, 7
 
+    def cudaStreamDestroy(self, stream: int) -> tuple[int]:
+        return (0,)
+
     def _reserve(self, size: int) -> tuple[int, int]:
         block = ctypes.create_string_buffer(b"\xff" * size, size)  # NaN
         self.blocks[ctypes.addressof(block)] = block

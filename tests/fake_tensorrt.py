@@ -61,6 +61,7 @@ class _Runtime:
 
     def deserialize_cuda_engine(self, data: bytes) -> Any:
         self._module.calls["deserialize"] += 1
+        assert self._module.cuda.current == 0
         if not data.startswith(MAGIC):
             self._log.log(Severity.ERROR, "Serialization assertion failed:\n no magic tag")
             self._log.log(Severity.ERROR, "and more")
@@ -138,7 +139,7 @@ class _Context:
         if "execute" in module.fails or ("capture" in module.fails and module.cuda.capturing is not None):
             self._engine.log.log(Severity.ERROR, "operation not permitted")
             return False
-        assert stream == 7
+        assert (stream, module.cuda.current) == (7, 0)
         module.cuda.begin(self._run)
         return True
 

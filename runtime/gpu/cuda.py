@@ -1,8 +1,9 @@
-"""CUDA through cuda-python: memory, one stream and the graphs of the first visible GPU."""
+"""CUDA through cuda-python: memory, one stream and the graphs of a GPU."""
 
 from __future__ import annotations
 
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from importlib import import_module
@@ -20,19 +21,20 @@ _OUT_OF_MEMORY = 2
 
 
 class Cuda:
-    """The GPU and one stream of it; what is given to it is done in that order, for one caller at a time.
+    """A GPU and one stream of it; what is given to it is done in that order, for one caller at a time.
+
+    Args:
+        ordinal: which of those that are visible.
 
     Raises:
         InputError: cuda-python is not installed, there is no driver or no GPU; any call that the GPU refuses.
     """
 
-    ordinal = 0
-
-    def __init__(self) -> None:
-        self._api = _cuda_python()
+    def __init__(self, ordinal: int = 0) -> None:
+        self._api, self.ordinal = _cuda_python(), ordinal
         code, count = self._api.cudaGetDeviceCount()
-        if int(code) or not count:
-            why = self._reason(code) if int(code) else "no device"
+        if int(code) or not count > ordinal:
+            why = self._reason(code) if int(code) else f"GPU {ordinal} of {count}"
             raise InputError(f"no NVIDIA GPU can be used here ({why}); check its driver, or run the .onnx on the CPU")
         self._lock, self._running = threading.RLock(), False
         self._scratch: Pinned | None = None
@@ -41,6 +43,7 @@ class Cuda:
         with self._selected():
             apart = self._api.cudaStreamNonBlocking
             self._stream = self._call("make a stream", self._api.cudaStreamCreateWithFlags, apart)
+        weakref.finalize(self, self._api.cudaStreamDestroy, self._stream).atexit = False
 
     @property
     def stream(self) -> int:

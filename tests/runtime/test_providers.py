@@ -126,6 +126,14 @@ def test_tf32_and_cuda_graphs_are_told(toy: Toy, runtime: Runtime, cuda: FakeCud
     assert told("nvtensorrtrtx", tf32=True) == ({"enable_cuda_graph": "1"}, False)
 
 
+def test_another_gpu(toy: Toy, plain: Any, runtime: Runtime, cuda: FakeCuda) -> None:
+    cuda.devices = 3
+    engine = Engine(graph(toy), providers=[("cuda", {"device_id": "2"})])
+    assert engine(seed=0, class_labels=1, device_output=True).__dlpack_device__() == (2, 2)
+    with pytest.raises(InputError, match=r"device_id='two' is not allowed; give the number of a GPU"):
+        Engine(graph(toy), providers=[("cuda", {"device_id": "two"})])
+
+
 def test_one_cuda_graph_per_batch(toy: Toy, runtime: Runtime, cuda: FakeCuda) -> None:
     engine = Engine(graph(toy), providers="cuda")
     for samples in (1, 2, 1, 2):
