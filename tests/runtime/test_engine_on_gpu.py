@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from fake_cuda import CAPTURE_FAILED, OUT_OF_MEMORY, FakeCuda
+from fake_providers import FakeProviders
 from fake_tensorrt import fake_tensorrt, write_engine
 from networks import TinyUNet, seeded
 
@@ -104,6 +105,7 @@ def test_where_capturing_fails_every_call_is_enqueued(toy: Toy, cuda: FakeCuda, 
     (note,) = engine.notes
     assert note.startswith("no CUDA graph: ")
     assert "\n" not in note
+    assert cuda.calls["cudaStreamBeginCapture"] == 1
     assert cuda.calls["cudaGraphLaunch"] == 0
 
 
@@ -161,10 +163,16 @@ def engines(graph: Path) -> Path:
 GIVEN = {"seed": [4, 5], "class_labels": [1, 3], "guidance_scale": 1.5}
 
 
+@pytest.mark.parametrize("by", ["tensorrt", "cuda"])
 @pytest.mark.parametrize("layout", ["chunked:2", "step"])
-def test_what_is_handed_on_stays_on_the_gpu(layouts: dict[str, Path], cuda: FakeCuda, trt: Any, layout: str) -> None:
+def test_what_is_handed_on_stays_on_the_gpu(
+    layouts: dict[str, Path], cuda: FakeCuda, trt: Any, monkeypatch: pytest.MonkeyPatch, layout: str, by: str
+) -> None:
     graph = layouts[layout]
-    engine, plain = Engine(engines(graph)), Engine(graph)
+    plain = Engine(graph)
+    if by == "cuda":
+        FakeProviders(monkeypatch)
+    engine = Engine(engines(graph)) if by == "tensorrt" else Engine(graph, providers=by)
     assert close(engine(**GIVEN), plain(**GIVEN))
     assert cuda.calls["out"] == 1
     assert cuda.calls["on"] >= (2 if layout == "chunked:2" else 6)
@@ -218,12 +226,15 @@ def test_threads_take_turns(layouts: dict[str, Path], cuda: FakeCuda, trt: Any) 
     assert wrong == []
 
 
-def test_calls_within_calls_are_refused_and_cancelled_ones_leave_nothing(layouts: dict[str, Path], trt: Any) -> None:
+def test_calls_within_calls_are_refused_and_cancelled_ones_leave_nothing(
+    layouts: dict[str, Path], cuda: FakeCuda, trt: Any
+) -> None:
     engine, plain = Engine(engines(layouts["chunked:2"])), Engine(layouts["chunked:2"])
     with pytest.raises(InputError, match="called from its own progress or preview"):
         engine(**GIVEN, progress=lambda done, total: engine(**GIVEN))
     with pytest.raises(CancelledError):
-        engine(**GIVEN, progress=lambda done, total: False)
+        engine(**GIVEN, progress=lambda done, total: bool(cuda.begin(list)))
+    assert cuda.queue == []
     assert close(engine(**GIVEN), plain(**GIVEN))
 
 
@@ -306,6 +317,7 @@ def test_samples_stay_on_the_gpu(toy: Toy, cuda: FakeCuda, trt: Any) -> None:
     engine, plain = Engine(write_engine(graph)), Engine(graph)
     seeds = [0, 1, 2]
     kept = engine(seed=seeds, class_labels=1, device_output=True)
+    assert cuda.queue == []  # no stream has to wait for it
     engine(seed=[7, 8, 9], class_labels=1, device_output=True)
     assert cuda.calls["out"] == 0
     assert kept.__dlpack_device__() == (2, 0)

@@ -11,67 +11,11 @@ import numpy as np
 import onnxruntime as ort
 import pytest
 from fake_cuda import FakeCuda
+from fake_providers import GPU, FakeProviders
 
 from samplegraph.runtime import Engine, InputError
-from samplegraph.runtime.gpu.onnx_binding import OnnxOnGpu
 
 Toy = Callable[..., Path]
-GPU = {"nvtensorrtrtx": "NvTensorRTRTX", "tensorrt": "Tensorrt", "cuda": "CUDA"}
-
-
-class Runtime:
-    """ONNX Runtime with providers that it does not have, and what it was told."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.starting = {f"{name}ExecutionProvider" for name in (*GPU.values(), "CPU")}
-        self.refuses: set[str] = set()
-        self.fails_with_graphs = False
-        self.sessions: list[Any] = []
-        self.bindings: list[Any] = []
-        self.runs: list[dict[str, str]] = []
-        self.waiting: Callable[[], int] = lambda: 0
-        session, options = ort.InferenceSession, ort.RunOptions
-        known = [*self.starting]
-        world = self
-
-        class Session:
-            def __init__(self, file: str, settings: Any, providers: list[Any], **_: Any) -> None:
-                self.told = {p if isinstance(p, str) else p[0]: {} if isinstance(p, str) else p[1] for p in providers}
-                for told in self.told.values():
-                    if world.refuses & set(told):
-                        raise RuntimeError("This session cannot use the graph capture feature")
-                self._real = session(file, settings, providers=["CPUExecutionProvider"])
-                world.sessions.append(self)
-
-            def get_providers(self) -> list[str]:
-                return [name for name in self.told if name in world.starting]
-
-            def io_binding(self) -> Any:
-                world.bindings.append(self._real.io_binding())
-                return world.bindings[-1]
-
-            def run_with_iobinding(self, binding: Any, told: Any) -> None:
-                world.runs.append(told.entries)
-                assert world.waiting() == 0
-                if world.fails_with_graphs and told.entries.get("gpu_graph_id", "-1") != "-1":
-                    raise RuntimeError("operation not permitted when stream is capturing")
-                self._real.run_with_iobinding(binding, told)
-
-            def __getattr__(self, name: str) -> Any:
-                return getattr(self._real, name)
-
-        class Options(options):
-            def __init__(self) -> None:
-                super().__init__()
-                self.entries: dict[str, str] = {}
-
-            def add_run_config_entry(self, key: str, value: str) -> None:
-                self.entries[key] = value  # the CPU knows none of them
-
-        monkeypatch.setattr(ort, "InferenceSession", Session)
-        monkeypatch.setattr(ort, "RunOptions", Options)
-        monkeypatch.setattr(ort, "get_available_providers", lambda: known)
-        monkeypatch.setattr(OnnxOnGpu, "device", "cpu")
 
 
 @pytest.fixture
@@ -81,12 +25,12 @@ def plain(toy: Toy) -> Callable[..., np.ndarray]:
 
 
 @pytest.fixture
-def runtime(plain: Any, monkeypatch: pytest.MonkeyPatch) -> Runtime:
-    return Runtime(monkeypatch)
+def runtime(plain: Any, monkeypatch: pytest.MonkeyPatch) -> FakeProviders:
+    return FakeProviders(monkeypatch)
 
 
 @pytest.fixture
-def cuda(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> FakeCuda:
+def cuda(runtime: FakeProviders, monkeypatch: pytest.MonkeyPatch) -> FakeCuda:
     found = FakeCuda()
     runtime.waiting = lambda: len(found.queue)
     monkeypatch.setitem(sys.modules, "cuda.bindings.runtime", found)
@@ -99,7 +43,7 @@ def graph(toy: Toy, batch: int | str = "batch") -> Path:
 
 @pytest.mark.parametrize("provider", list(GPU))
 def test_tensors_are_bound_once_per_batch(
-    toy: Toy, plain: Any, runtime: Runtime, cuda: FakeCuda, provider: str
+    toy: Toy, plain: Any, runtime: FakeProviders, cuda: FakeCuda, provider: str
 ) -> None:
     engine = Engine(graph(toy), providers=[provider, "cpu"])
     assert engine.providers == (f"{GPU[provider]}ExecutionProvider", "CPUExecutionProvider")
@@ -111,7 +55,7 @@ def test_tensors_are_bound_once_per_batch(
     assert cuda.calls["in"] == 5 * 4
 
 
-def test_tf32_and_cuda_graphs_are_told(toy: Toy, runtime: Runtime, cuda: FakeCuda) -> None:
+def test_tf32_and_cuda_graphs_are_told(toy: Toy, runtime: FakeProviders, cuda: FakeCuda) -> None:
     path = graph(toy, 1)
 
     def told(provider: Any, **options: Any) -> Any:
@@ -126,7 +70,7 @@ def test_tf32_and_cuda_graphs_are_told(toy: Toy, runtime: Runtime, cuda: FakeCud
     assert told("nvtensorrtrtx", tf32=True) == ({"enable_cuda_graph": "1"}, False)
 
 
-def test_another_gpu(toy: Toy, plain: Any, runtime: Runtime, cuda: FakeCuda) -> None:
+def test_another_gpu(toy: Toy, plain: Any, runtime: FakeProviders, cuda: FakeCuda) -> None:
     cuda.devices = 3
     engine = Engine(graph(toy), providers=[("cuda", {"device_id": "2"})])
     assert engine(seed=0, class_labels=1, device_output=True).__dlpack_device__() == (2, 2)
@@ -134,7 +78,7 @@ def test_another_gpu(toy: Toy, plain: Any, runtime: Runtime, cuda: FakeCuda) -> 
         Engine(graph(toy), providers=[("cuda", {"device_id": "two"})])
 
 
-def test_one_cuda_graph_per_batch(toy: Toy, runtime: Runtime, cuda: FakeCuda) -> None:
+def test_one_cuda_graph_per_batch(toy: Toy, runtime: FakeProviders, cuda: FakeCuda) -> None:
     engine = Engine(graph(toy), providers="cuda")
     for samples in (1, 2, 1, 2):
         engine(seed=list(range(samples)), class_labels=0)
@@ -147,7 +91,7 @@ def test_one_cuda_graph_per_batch(toy: Toy, runtime: Runtime, cuda: FakeCuda) ->
 
 @pytest.mark.parametrize("when", ["load", "run"])
 def test_where_onnx_runtime_refuses_cuda_graphs_it_runs_without(
-    toy: Toy, plain: Any, runtime: Runtime, cuda: FakeCuda, when: str
+    toy: Toy, plain: Any, runtime: FakeProviders, cuda: FakeCuda, when: str
 ) -> None:
     runtime.fails_with_graphs = when == "run"
     runtime.refuses = {"enable_cuda_graph"} if when == "load" else set()
@@ -162,7 +106,7 @@ def test_where_onnx_runtime_refuses_cuda_graphs_it_runs_without(
 
 
 def test_without_cuda_python_onnx_runtime_copies(
-    toy: Toy, plain: Any, runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+    toy: Toy, plain: Any, runtime: FakeProviders, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "cuda.bindings.runtime", None)
     engine = Engine(graph(toy), providers="cuda")
@@ -182,7 +126,7 @@ def test_without_cuda_python_onnx_runtime_copies(
     ],
 )
 def test_auto_takes_the_best_that_starts(
-    toy: Toy, plain: Any, runtime: Runtime, cuda: FakeCuda, missing: tuple[str, ...], taken: str
+    toy: Toy, plain: Any, runtime: FakeProviders, cuda: FakeCuda, missing: tuple[str, ...], taken: str
 ) -> None:
     runtime.starting -= {f"{GPU[name]}ExecutionProvider" for name in missing}
     engine = Engine(graph(toy, 1), providers="auto", tf32=True)
@@ -198,7 +142,7 @@ def test_auto_is_the_cpu_where_there_is_nothing_else(toy: Toy, monkeypatch: pyte
     assert (engine.providers, engine.notes) == (("CPUExecutionProvider",), ())
 
 
-def test_auto_says_what_is_wrong_with_the_file(toy: Toy, runtime: Runtime, cuda: FakeCuda) -> None:
+def test_auto_says_what_is_wrong_with_the_file(toy: Toy, runtime: FakeProviders, cuda: FakeCuda) -> None:
     path = toy()
     path.write_bytes(path.read_bytes()[:-40])
     with pytest.raises(InputError, match="truncated or not an ONNX file"):
