@@ -206,7 +206,9 @@ def export(
                 source = demo_source(job.scheduler) if model is None else model
                 if source not in networks:
                     networks[source] = load_model(source, allow_pickle=allow_pickle)
-                made = make_scheduler(job.scheduler, scheduler_config, job.steps, options, networks[source])
+                made = make_scheduler(
+                    job.scheduler, scheduler_config, job.steps, options, networks[source], shape[1:] if shape else None
+                )
                 sampler = Sampler(
                     networks[source],
                     made,
@@ -286,7 +288,12 @@ def _check_target(optimize_for: str | None, prepack: bool | None, precision: str
 
 
 def make_scheduler(
-    name: str | None, config: Path | None, steps: int | None, options: dict[str, Any], network: Any
+    name: str | None,
+    config: Path | None,
+    steps: int | None,
+    options: dict[str, Any],
+    network: Any,
+    sample_shape: tuple[int, ...] | None = None,
 ) -> Scheduler:
     """The scheduler that the command line describes; what the model came with or declares is the default one.
 
@@ -307,4 +314,4 @@ def make_scheduler(
         return made
     if name is None and spec_of(network).scheduler_config is None:
         raise InputError("scheduler is missing; give --scheduler ddim, or --scheduler-config FILE")
-    return scheduler_for(network, steps, name, **options)
+    return scheduler_for(network, steps, name, sample_shape=sample_shape, **options)

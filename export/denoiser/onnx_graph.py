@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 import onnx_ir as ir
 from onnx_ir.passes import Sequential, common
-from onnxscript import optimizer
 from onnxscript.version_converter import ConvertVersionPass
 
+from samplegraph.export.denoiser.optimise import optimise
 from samplegraph.export.errors import ExportError
 from samplegraph.export.graph.builder import OPSET
 from samplegraph.models.sources.onnx_denoiser import OnnxDenoiser
@@ -45,7 +45,7 @@ def read_graph(network: OnnxDenoiser, shapes: Sequence[Shape], names: Sequence[s
     _rename(graph, output, "output")
     _tell_timestep(graph, order[1], network, shapes[1])
     Sequential(common.NameFixPass(), common.RemoveUnusedNodesPass(), common.TopologicalSortPass())(model)
-    optimizer.optimize_ir(model, num_iterations=2)
+    optimise(model, rounds=2)
     for node in graph.all_nodes():
         if any(a.type in (ir.AttributeType.GRAPH, ir.AttributeType.GRAPHS) for a in node.attributes.values()):
             raise ExportError(

@@ -10,17 +10,13 @@ from typing import Any
 
 import onnx_ir as ir
 import torch
-from onnx_ir.passes import common
-from onnxscript import optimizer, rewriter
-from onnxscript.rewriter.rules.common import slice_split_rule
 from torch import nn
 
+from samplegraph.export.denoiser.optimise import optimise
 from samplegraph.export.denoiser.plain_call import reason_of
 from samplegraph.export.errors import ExportError
 from samplegraph.export.graph.builder import OPSET
 from samplegraph.models.sources.onnx_refusals import RANDOM_OPS
-
-_RULES = [rule for rule in rewriter._DEFAULT_REWRITE_RULES if rule is not slice_split_rule]
 
 
 class NotTracedError(ExportError):
@@ -47,7 +43,7 @@ def export_module(
                 verbose=False,
             )
             assert program is not None
-            _optimise(program.model)
+            optimise(program.model)
     except Exception as error:
         raise NotTracedError(reason_of("torch.onnx.export cannot capture the model", error)) from error
     finally:
@@ -61,26 +57,6 @@ def export_module(
                 "model.eval() and remove it"
             )
     return model
-
-
-def _optimise(model: ir.Model) -> None:
-    """onnxscript's ``optimize_ir``, one round, without the rule that goes through the whole graph at every node.
-
-    A second round finds nothing more. That rule joins two ``Slice`` without steps, and torch's have steps.
-    """
-    common.InlinePass()(model)
-    optimizer.fold_constants_ir(model, onnx_shape_inference=True)
-    ir.passes.Sequential(
-        rewriter.RewritePass(_RULES),
-        common.RemoveUnusedNodesPass(),
-        common.RemoveUnusedOpsetsPass(),
-        common.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0),
-        common.LiftSubgraphInitializersToMainGraphPass(),
-        common.DeduplicateInitializersPass(),
-        common.CommonSubexpressionEliminationPass(),
-        common.OutputFixPass(),
-        common.NameFixPass(),
-    )(model)
 
 
 @contextmanager

@@ -6,6 +6,7 @@ import onnx_ir as ir
 from onnx_ir.passes import Sequential, common
 
 from samplegraph.export.passes.identities import InnerIdentityPass
+from samplegraph.export.passes.idle_squeeze import IdleSqueezePass
 from samplegraph.export.passes.picks import PicksPass
 from samplegraph.export.passes.scopes import ScopesPass
 from samplegraph.export.passes.split_linear import SplitLinearPass
@@ -17,6 +18,7 @@ def tidy_denoiser(model: ir.Model) -> None:
     """Make the captured denoiser small: it is copied once per call site."""
     Sequential(
         common.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0),
+        IdleSqueezePass(),
         common.IdentityEliminationPass(),
         StaticReshapePass(),
         PicksPass(),

@@ -17,6 +17,11 @@ ADAPTERS: Mapping[str, tuple[str, str]] = {
     "UNet2DModel": ("unet2d", "UNet2D"),
     "UNet2DConditionModel": ("unet2d_condition", "UNet2DCondition"),
     "UNet1DModel": ("unet1d", "UNet1D"),
+    "DiTTransformer2DModel": ("dit", "DiT"),
+    "PixArtTransformer2DModel": ("pixart", "PixArt"),
+    "SD3Transformer2DModel": ("sd3", "SD3"),
+    "FluxTransformer2DModel": ("flux", "Flux"),
+    "SanaTransformer2DModel": ("sana", "Sana"),
 }
 
 

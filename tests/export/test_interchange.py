@@ -24,9 +24,10 @@ def test_the_graph_of_a_folder_gives_what_its_pipeline_gives(name: str, tmp_path
     with torch.no_grad():
         theirs = case.run(pipeline, torch.Generator().manual_seed(5)).numpy()
     model = load_model(tmp_path / name)
-    sampler = Sampler(model, scheduler_for(model, case.steps), case.guidance_scale)
+    sampler = Sampler(model, scheduler_for(model, case.steps, sample_shape=case.shape), case.guidance_scale)
     conditions = {k: v for k, v in case.inputs.items() if k in {c.name for c in sampler.spec.conditions}}
-    path = compile(sampler, conditions=conditions).save(tmp_path / "out" / "graph.onnx")
+    shape = None if case.shape is None else (1, *case.shape)
+    path = compile(sampler, shape, conditions).save(tmp_path / "out" / "graph.onnx")
     ours = case.finish(np.asarray(Engine(path)(seed=5, rng="torch", **case.inputs)))
     assert ours.shape == theirs.shape
     assert np.abs(theirs).max() > 0.05
