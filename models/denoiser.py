@@ -149,7 +149,7 @@ def parameterisation(grid: Grid, spec: ModelSpec, prediction_type: str) -> Param
     if isinstance(own, EDMSchedule) and prediction_type in ("epsilon", "v_prediction"):
         skip, gain = preconditioner(own.sigma_data, alpha, sigma)
         gain = gain if prediction_type == "epsilon" else -gain
-        return Parameterisation(prediction_type, alpha, sigma, scale, skip, gain)
+        return Parameterisation(prediction_type, alpha, sigma, scale, (skip, gain))
     if isinstance(own, NoiseSchedule) and grid.family == "flow":
         alpha, sigma = nearest_signal(own, alpha, sigma)
     return Parameterisation(prediction_type, alpha, sigma, scale)

@@ -45,7 +45,7 @@ def from_config(
     name = name_of_config(content, where)
     cls = scheduler_class(name)
     given = {k: v for k, v in content.items() if not k.startswith("_")}
-    if options.get("sigmas") is not None and not cls.reworks_tables:
+    if options.get("sigmas") is not None and not (cls.reworks_tables or "sigmas" in cls.diffusers_arguments):
         given = {k: v for k, v in given.items() if k not in RESPACING_FLAGS}
     given = {k: cls.diffusers_aliases.get(k, {}).get(v, v) if isinstance(v, str) else v for k, v in given.items()}
     given = {k: v for k, v in given.items() if k not in cls.diffusers_ignored}

@@ -10,7 +10,7 @@ from samplegraph.schedulers.exponential import exponential_weights
 from samplegraph.schedulers.log_rho import log_rho_weights
 from samplegraph.schedulers.options import SIGMA_DEFAULTS, SIGMA_VALUES
 from samplegraph.schedulers.prediction import THRESHOLD_DEFAULTS
-from samplegraph.schedulers.sigma_grid import dpm_grid
+from samplegraph.schedulers.solver_grid import FLOW_SIGMA_DEFAULTS, solver_grid
 
 
 class DEIS(Scheduler):
@@ -31,7 +31,7 @@ class DEIS(Scheduler):
     }
     diffusers_values = SIGMA_VALUES
     paper = "arXiv:2204.13902"
-    grid_defaults = SIGMA_DEFAULTS
+    grid_defaults = {**SIGMA_DEFAULTS, **FLOW_SIGMA_DEFAULTS}
     prediction_defaults = {"prediction_type": None, **THRESHOLD_DEFAULTS}
 
     def __init__(
@@ -41,20 +41,22 @@ class DEIS(Scheduler):
         self.solver_order = self.order = whole("solver_order", solver_order, 1, 3)
         few = flag("lower_order_final", lower_order_final) and self.steps < 15
         self.final_orders = {self.steps - 1: 1, self.steps - 2: 2} if few else {}
+        over_schedule = prediction.prediction_type == "flow_prediction" and grid.family == "vp"
+        self.level = grid.sigma / grid.alpha if over_schedule else grid.sigma  # as diffusers reads a flow there
         self.first = exponential_weights(grid, on_x0=False, stochastic=False)
         self.weights = {order: log_rho_weights(grid, order) for order in (2, 3)}
 
     @staticmethod
     def build_grid(steps: int, options: GridOptions) -> Grid:
-        return dpm_grid(steps, replace(options, final_sigmas_type="sigma_min"), round_cosine=True, repeat_last=True)
+        return solver_grid(steps, replace(options, final_sigmas_type="sigma_min"), round_cosine=True, repeat_last=True)
 
     def init(self, x: X) -> State[X]:
         """The ``solver_order - 1`` latest eps, newest first."""
         return (x * 0.0,) * (self.solver_order - 1)
 
     def step(self, i: int, x: X, state: State[X], denoise: Denoise[X], noise: Noise[X]) -> tuple[X, State[X]]:
-        alpha, sigma, alpha_next, _ = self.pair(i)
-        eps = (x - alpha * denoise(x, i).x0) / sigma
+        alpha, _, alpha_next, _ = self.pair(i)
+        eps = (x - alpha * denoise(x, i).x0) / float(self.level[i])
         history, order = (eps, *state), min(self.solver_order, self.taken(i) + 1, self.final_orders.get(i, 3))
         if order == 1:
             x = self.first.keep[i] * x + self.first.first[i] * eps

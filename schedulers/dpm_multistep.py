@@ -8,7 +8,7 @@ from samplegraph.schedulers.base import Denoise, Grid, Noise, PredictionOptions,
 from samplegraph.schedulers.dpm_rule import DPMRule
 from samplegraph.schedulers.options import COMMON_BETAS, SIGMA_DEFAULTS
 from samplegraph.schedulers.prediction import THRESHOLD_DEFAULTS
-from samplegraph.schedulers.sigma_grid import dpm_grid
+from samplegraph.schedulers.solver_grid import FLOW_SIGMA_DEFAULTS, refuse_flow_on_eps, solver_grid
 
 
 class DPMMultistep(Scheduler):
@@ -45,9 +45,10 @@ class DPMMultistep(Scheduler):
         **SIGMA_DEFAULTS,
         "final_sigmas_type": "zero",
         "lambda_min_clipped": float("-inf"),
+        **FLOW_SIGMA_DEFAULTS,
     }
     prediction_defaults = {"prediction_type": None, **THRESHOLD_DEFAULTS}
-    build_grid = staticmethod(dpm_grid)
+    build_grid = staticmethod(solver_grid)
 
     def __init__(
         self,
@@ -73,6 +74,8 @@ class DPMMultistep(Scheduler):
             corrected=corrected,
         )
         self.order = self.rule.order
+        if not self.rule.on_x0:
+            refuse_flow_on_eps(prediction, f"algorithm_type={algorithm_type!r}")
 
     def init(self, x: X) -> State[X]:
         """The ``solver_order - 1`` latest outputs, newest first."""

@@ -10,7 +10,7 @@ from samplegraph.schedulers.exponential import exponential_weights
 from samplegraph.schedulers.options import SIGMA_DEFAULTS, SIGMA_VALUES
 from samplegraph.schedulers.precision import floats
 from samplegraph.schedulers.prediction import THRESHOLD_DEFAULTS
-from samplegraph.schedulers.sigma_grid import dpm_grid
+from samplegraph.schedulers.solver_grid import FLOW_SIGMA_DEFAULTS, refuse_flow_on_eps, solver_grid
 
 ALGORITHMS = ("dpmsolver++", "sde-dpmsolver++", "dpmsolver")
 
@@ -44,6 +44,7 @@ class DPMSinglestep(Scheduler):
         **{k: v for k, v in SIGMA_DEFAULTS.items() if k not in ("timestep_spacing", "steps_offset")},
         "final_sigmas_type": "zero",
         "lambda_min_clipped": float("-inf"),
+        **FLOW_SIGMA_DEFAULTS,
     }
     prediction_defaults = {"prediction_type": None, **THRESHOLD_DEFAULTS}
 
@@ -65,6 +66,8 @@ class DPMSinglestep(Scheduler):
         self.midpoint = one_of("solver_type", solver_type, ("midpoint", "heun")) == "midpoint"
         wrong_sign = solver_order == 3 and not self.midpoint and not flag("corrected", corrected)
         self.order = int(not wrong_sign) if self.stochastic else solver_order
+        if not self.on_x0:
+            refuse_flow_on_eps(prediction, f"algorithm_type={algorithm_type!r}")
         at_zero = bool(grid.sigma[-1] == 0)
         if not self.on_x0 and (at_zero or prediction.thresholding):
             raise OptionError(
@@ -87,7 +90,7 @@ class DPMSinglestep(Scheduler):
 
     @staticmethod
     def build_grid(steps: int, options: GridOptions) -> Grid:
-        return dpm_grid(steps, replace(options, timestep_spacing="linspace"), round_cosine=True)
+        return solver_grid(steps, replace(options, timestep_spacing="linspace"), round_cosine=True)
 
     def init(self, x: X) -> State[X]:
         """The first sample of the group and the ``solver_order - 1`` latest outputs, newest first."""

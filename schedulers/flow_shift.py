@@ -26,7 +26,7 @@ class FlowShift:
     ``invert_sigmas`` counts them from the noise, for models that predict ``x0 - eps`` (Mochi).
 
     Raises:
-        OptionError: a value out of range, or dynamic shifting without mu.
+        OptionError: a value out of range.
     """
 
     shift: float = 1.0
@@ -59,19 +59,26 @@ class FlowShift:
                 raise OptionError(
                     "image_seq_len needs base_shift, max_shift, and base_image_seq_len below max_image_seq_len"
                 )
-        if self.use_dynamic_shifting and (self.mu is None) == (self.image_seq_len is None):
+
+    @property
+    def dynamic(self) -> float:
+        """mu, as given or that of ``image_seq_len`` tokens.
+
+        Raises:
+            OptionError: there is none, or two, or it is not above 0 for a linear shift.
+        """
+        if (self.mu is None) == (self.image_seq_len is None):
             raise OptionError(
                 "use_dynamic_shifting=True needs one of mu, the shift of the image, and image_seq_len, its number of "
                 "tokens (height/16 * width/16 for Flux); give it, or use_dynamic_shifting=False"
             )
-        if self.time_shift_type == "linear" and self.use_dynamic_shifting and self.dynamic <= 0:
-            raise OptionError(f"mu={self.dynamic!r} is not allowed with time_shift_type='linear'; give one above 0")
+        mu = self.mu if self.mu is not None else self._mu_of_tokens()
+        if self.time_shift_type == "linear" and mu <= 0:
+            raise OptionError(f"mu={mu!r} is not allowed with time_shift_type='linear'; give one above 0")
+        return float(mu)
 
-    @property
-    def dynamic(self) -> float:
-        """mu, as given or that of ``image_seq_len`` tokens."""
-        if self.image_seq_len is None:
-            return float(self.mu or 0.0)
+    def _mu_of_tokens(self) -> float:
+        assert self.image_seq_len is not None
         assert self.base_shift is not None
         assert self.max_shift is not None
         slope = (self.max_shift - self.base_shift) / (self.max_image_seq_len - self.base_image_seq_len)

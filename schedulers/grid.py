@@ -33,8 +33,8 @@ class Grid:
 
     ``family`` says how x is scaled: ``vp`` keeps alpha^2 + sigma^2 = 1, ``ve`` keeps alpha = 1, where
     ``input_scale = 1 / sqrt(sigma^2 + 1)`` makes of it what a variance-preserving model is shown, and ``flow`` keeps
-    alpha + sigma = 1. ``preconditioned`` has (skip, gain), (M,) each, for the prediction types that a network made
-    for this grid gives only through ``x0 = skip * x + gain * output``.
+    alpha + sigma = 1. ``preconditioned`` has rows (skip, gain), (M,) each, for the prediction types that a network
+    made for this grid gives only through ``x0 = skip * x + gain * output``, and may have two more for eps.
     ``input_shift`` is added to the scaled sample. ``schedule`` is None where the grid follows no discrete noise
     schedule: a model that declares one is then asked at the same noise-to-signal ratio. ``own`` holds further
     tables that one scheduler alone needs. A run takes the steps from ``begin`` on: all, unless it starts from an image.
@@ -55,7 +55,7 @@ class Grid:
     abar_next: Array = None  # type: ignore[assignment]
     input_scale: Array = None  # type: ignore[assignment]
     input_shift: float = 0.0
-    preconditioned: Mapping[str, tuple[Array, Array]] = field(default_factory=dict)
+    preconditioned: Mapping[str, tuple[Array, ...]] = field(default_factory=dict)
     own: Mapping[str, npt.NDArray[np.floating[Any]]] = field(default_factory=dict)
     init_noise_sigma: float = 1.0
     dtype: torch.dtype = torch.float64

@@ -89,6 +89,9 @@ class GridOptions:
     beta_max: float = 20.0
     set_alpha_to_one: bool = True
     skip_prk_steps: bool = False
+    use_flow_sigmas: bool = False
+    flow_shift: float = 1.0
+    flow_sigmas: Sequence[float] | None = None
     original_inference_steps: int | None = None
     full_range_steps: int | None = None
     strength: float = 1.0
@@ -109,12 +112,13 @@ class GridOptions:
         flag("set_alpha_to_one", self.set_alpha_to_one)
         flag("skip_prk_steps", self.skip_prk_steps)
         flag("exact_tables", self.exact_tables)
+        flag("use_flow_sigmas", self.use_flow_sigmas)
         in_range("lambda_min_clipped", self.lambda_min_clipped, float("-inf"), float("inf"))
         one_of("sigma_schedule", self.sigma_schedule, ("karras", "exponential"))
         for name in ("original_inference_steps", "full_range_steps"):
             if getattr(self, name) is not None:
                 whole(name, getattr(self, name), 1, self.schedule.num_train_timesteps)
-        for name, most in (("strength", 1.0), ("sigma_data", 1e6), ("rho", 1e3)):
+        for name, most in (("strength", 1.0), ("sigma_data", 1e6), ("rho", 1e3), ("flow_shift", 1e6)):
             if in_range(name, getattr(self, name), 0.0, most) == 0:
                 raise OptionError(f"{name}={getattr(self, name)!r} is not allowed; give a number above 0")
         in_range("sampling_eps", self.sampling_eps, 0.0, 1.0)

@@ -120,29 +120,30 @@ class Parameterisation:
     """What a network's output means at every grid point, (M,) each: the sample there is ``alpha * x0 + sigma * eps``,
     the network saw ``input_scale`` times it, and its output is read as ``prediction_type``.
 
-    With ``skip`` and ``gain`` it is preconditioned: ``x0 = skip * x + gain * output`` (arXiv:2206.00364, eq. 7).
+    With ``rows`` (skip, gain) it is preconditioned: ``x0 = skip * x + gain * output`` (arXiv:2206.00364, eq. 7), and
+    eps follows from x0, or with two rows more in the same way.
     """
 
     prediction_type: str
     alpha: Array
     sigma: Array
     input_scale: Array
-    skip: Array | None = None
-    gain: Array | None = None
+    rows: tuple[Array, ...] = ()
 
     @classmethod
     def of(cls, grid: Grid, prediction_type: str) -> Parameterisation:
         """That of a network made for this grid."""
-        skip, gain = grid.preconditioned.get(prediction_type, (None, None))
-        return cls(prediction_type, grid.alpha, grid.sigma, grid.input_scale, skip, gain)
+        rows = grid.preconditioned.get(prediction_type, ())
+        return cls(prediction_type, grid.alpha, grid.sigma, grid.input_scale, rows)
 
     def read(self, x: X, output: X, point: int) -> Prediction[X]:
         """``output`` at ``x``; both may be tensors, floats or ``Affine``."""
         alpha, sigma = float(self.alpha[point]), float(self.sigma[point])
-        if self.skip is None or self.gain is None:
+        if not self.rows:
             return convert(self.prediction_type, x, output, alpha, sigma, float(self.input_scale[point]))
-        x0 = float(self.skip[point]) * x + float(self.gain[point]) * output
-        return Prediction(x0, (x - alpha * x0) / sigma)
+        skip, gain, *of_eps = (float(row[point]) for row in self.rows)
+        x0 = skip * x + gain * output
+        return Prediction(x0, of_eps[0] * x + of_eps[1] * output if of_eps else (x - alpha * x0) / sigma)
 
     def refuse_blind(self, options: PredictionOptions, grid: Grid, points: Iterable[int]) -> None:
         """Refuse to read eps where no signal is left (alpha = 0) unless clipping makes the infinite x0 finite.
@@ -150,7 +151,7 @@ class Parameterisation:
         Raises:
             OptionError: at one of the grid's ``points`` alpha is 0.
         """
-        if self.prediction_type != "epsilon" or self.skip is not None:
+        if self.prediction_type != "epsilon" or self.rows:
             return
         if options.clip_sample and not options.thresholding:
             return

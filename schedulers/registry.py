@@ -52,7 +52,9 @@ REGISTRY: Mapping[str, str] = {
 MAX_STEPS = 5000
 
 #: Options that are sequences of numbers: lists, arrays and tensors become tuples of floats.
-_SEQUENCES = ("timesteps", "sigmas", "trained_betas", "ramp")
+_SEQUENCES = ("timesteps", "sigmas", "trained_betas", "ramp", "flow_sigmas")
+#: Those of them that have one entry for each step.
+_POINTS = ("ramp", "flow_sigmas", "timesteps")
 
 
 def names() -> tuple[str, ...]:
@@ -130,7 +132,7 @@ def build(name: str, steps: int | None, options: Mapping[str, Any], begin: int =
             config[key] = tuple(numbers(key, config[key]).tolist())
     if not cls.reworks_tables:
         refuse_respaced_tables(config)
-    given_points = config["ramp"] if config.get("ramp") is not None else config.get("timesteps")
+    given_points = next((config[k] for k in _POINTS if config.get(k) is not None), None)
     count = step_count(steps, given_points, config.get("sigmas"), with_end=not cls.reworks_tables)
     grid_options = GridOptions.of({k: config[k] for k in cls.grid_defaults} | {"begin": begin})
     last = grid_options.schedule.num_train_timesteps

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from samplegraph.schedulers.base import Denoise, Grid, GridOptions, Noise, PredictionOptions, Scheduler, State, X
+from samplegraph.schedulers.base import Denoise, Grid, Noise, PredictionOptions, Scheduler, State, X
 from samplegraph.schedulers.errors import OptionError, flag, one_of, whole
 from samplegraph.schedulers.nested import nested_scheduler, nested_step
 from samplegraph.schedulers.options import COMMON_BETAS, COMMON_RESPACINGS, SIGMA_DEFAULTS
 from samplegraph.schedulers.prediction import THRESHOLD_DEFAULTS
-from samplegraph.schedulers.sigma_grid import dpm_grid
+from samplegraph.schedulers.solver_grid import FLOW_SIGMA_DEFAULTS, refuse_flow_on_eps, unipc_grid
 from samplegraph.schedulers.uni_weights import UniWeights, uni_weights
 
 
@@ -36,8 +36,16 @@ class UniPC(Scheduler):
     diffusers_values = {"beta_schedule": COMMON_BETAS, "respacing": COMMON_RESPACINGS}
     diffusers_aliases = {"solver_type": {"midpoint": "bh2", "heun": "bh2", "logrho": "bh2"}}
     paper = "arXiv:2302.04867"
-    grid_defaults = {**SIGMA_DEFAULTS, "final_sigmas_type": "zero"}
+    diffusers_arguments = {"sigmas": "flow_sigmas"}
+    grid_defaults = {
+        **SIGMA_DEFAULTS,
+        "final_sigmas_type": "zero",
+        **FLOW_SIGMA_DEFAULTS,
+        "shift_terminal": None,
+        "flow_sigmas": None,
+    }
     prediction_defaults = {"prediction_type": None, **THRESHOLD_DEFAULTS}
+    build_grid = staticmethod(unipc_grid)
 
     def __init__(
         self,
@@ -54,6 +62,8 @@ class UniPC(Scheduler):
         super().__init__(grid, prediction)
         self.solver_order = whole("solver_order", solver_order, 1)
         self.predict_x0 = flag("predict_x0", predict_x0)
+        if not predict_x0:
+            refuse_flow_on_eps(prediction, "predict_x0=False")
         one_of("solver_type", solver_type, ("bh1", "bh2"))
         if not isinstance(disable_corrector, Sequence) or isinstance(disable_corrector, str):
             raise OptionError(
@@ -68,10 +78,6 @@ class UniPC(Scheduler):
         if self.solver_p is None:
             self._check_end(orders[-1], solver_type)
         self.weights = uni_weights(grid, orders, on_x0=predict_x0, solver_type=solver_type)
-
-    @staticmethod
-    def build_grid(steps: int, options: GridOptions) -> Grid:
-        return dpm_grid(steps, options, round_cosine=True, repeat_last=True)
 
     def _check_end(self, order: int, solver_type: str) -> None:
         sigma, end = self.grid.sigma[-2:]

@@ -17,8 +17,10 @@ from dimensions import (
     CLIPPING,
     COMMON,
     FINAL,
+    FLOW_PATH,
     PREDICTION,
     RESPACING,
+    SCHEDULE_OR_FLOW,
     THRESHOLDING,
     ZERO_SNR,
     Dimension,
@@ -56,6 +58,7 @@ PRODUCTS: dict[str, list[Dimension]] = {
         [{}, {"clip_sample": True}, {"clip_sample": True, "clip_sample_range": 3.0}],
     ],
     "DPMSolverMultistepScheduler": [
+        FLOW_PATH,
         *COMMON,
         BETAS,
         ZERO_SNR,
@@ -78,6 +81,7 @@ PRODUCTS: dict[str, list[Dimension]] = {
         [*RESPACING, {"use_lu_lambdas": True}],
     ],
     "DEISMultistepScheduler": [
+        SCHEDULE_OR_FLOW,
         *COMMON,
         BETAS,
         values("solver_order", 1, 2, 3),
@@ -88,6 +92,7 @@ PRODUCTS: dict[str, list[Dimension]] = {
         RESPACING,
     ],
     "UniPCMultistepScheduler": [
+        SCHEDULE_OR_FLOW,
         *COMMON,
         BETAS,
         ZERO_SNR,
@@ -101,6 +106,7 @@ PRODUCTS: dict[str, list[Dimension]] = {
         RESPACING,
     ],
     "DPMSolverSinglestepScheduler": [
+        FLOW_PATH,
         PREDICTION,
         BETAS,
         [

@@ -34,5 +34,14 @@ CLIPPING: Dimension = [
     {"thresholding": True, "dynamic_thresholding_ratio": 0.9, "sample_max_value": 3.0},
 ]
 RESPACING: Dimension = [{}, *({f"use_{name}_sigmas": True} for name in ("karras", "exponential", "beta"))]
+#: The path of a flow in place of a noise schedule; first in a product, so that it decides what the model predicts.
+FLOW_PATH: Dimension = [
+    {},
+    {},
+    {"use_flow_sigmas": True, "prediction_type": "flow_prediction"},
+    {"use_flow_sigmas": True, "flow_shift": 3.0, "prediction_type": "flow_prediction", "algorithm_type": "dpmsolver++"},
+    {"use_flow_sigmas": True, "use_dynamic_shifting": True, "mu": 0.8},
+]
+SCHEDULE_OR_FLOW: Dimension = [{k: v for k, v in each.items() if k != "algorithm_type"} for each in FLOW_PATH]
 THRESHOLDING: Dimension = [{}, {"thresholding": True, "sample_max_value": 2.0}]
 FINAL = values("final_sigmas_type", "zero", "sigma_min")

@@ -143,6 +143,10 @@ ZOO = [
     Row("flow_match_euler", {"stochastic_sampling": True}, solves=False),
     Row("flow_match_euler", {"use_dynamic_shifting": True, "mu": 0.8, "invert_sigmas": True}),
     Row("flow_match_heun", order=2),
+    _dpm(2, use_flow_sigmas=True, flow_shift=3.0),
+    _dpm(2, "sde-dpmsolver++", use_flow_sigmas=True),
+    Row("deis", {"use_flow_sigmas": True}, order=2),
+    Row("unipc", {**_unipc(2).options, "use_flow_sigmas": True}, 3, exact_start=2),
     Row("flow_match_lcm", solves=False),
     Row("flow_map"),
     # Far from t = 0 the boundary scalings leave x0 alone.

@@ -29,6 +29,8 @@ SHARED: Mapping[str, str] = {
     "dynamic_thresholding_ratio": "quantile of |x0| that thresholding scales to 1",
     "exact_tables": "compute tables in float64 in place of diffusers' float32",
     "final_sigmas_type": "where sampling ends: sigma = 0, or the smallest of training",
+    "flow_shift": "moves the sigmas of use_flow_sigmas towards the noise",
+    "flow_sigmas": "sigmas of one's own for use_flow_sigmas, before the shift: N",
     "full_range_steps": "lay the steps out over all training timesteps; at most this many",
     "image_seq_len": "tokens of the image, which give mu for use_dynamic_shifting",
     "interpolation_type": "how sigmas between training timesteps are found",
@@ -63,7 +65,8 @@ SHARED: Mapping[str, str] = {
     "timestep_type": "what the model is told: the timestep, or log(sigma)/4 as in EDM",
     "timesteps": "timesteps of one's own: N",
     "trained_betas": "betas of one's own in place of a schedule: T",
-    "use_dynamic_shifting": "shift by mu, that of the image at hand, in place of shift",
+    "use_dynamic_shifting": "shift by mu, that of the image at hand, in place of the constant shift",
+    "use_flow_sigmas": "run on the straight path of a flow-matching model",
 }
 
 

@@ -81,8 +81,9 @@ def _ratio(g: Grid) -> float:
 
 def _refined(row: Row, steps: int) -> Scheduler:
     taken, flow = option_defaults(row.name), row.create(4).grid.family == "flow"
-    if "sigmas" in taken and not flow:
-        return row.create(None, sigmas=np.geomspace(5, 0.05, steps + 1))
+    if "sigmas" in taken and ("use_flow_sigmas" in taken or not flow):
+        ratio = np.geomspace(5, 0.05, steps + 1)
+        return row.create(None, sigmas=ratio / (1 + ratio) if flow else ratio)
     # No custom sigmas: a smooth schedule over many timesteps, whose last step to sigma = 0 is negligible.
     schedule: dict[str, Any] = {"num_train_timesteps": 4096, "beta_start": 1e-8, "beta_end": 0.005}
     return row.create(steps, **({"num_train_timesteps": 1_000_000} if flow else schedule))
