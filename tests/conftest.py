@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +26,7 @@ from samplegraph.runtime.manifest import (
     Weights,
 )
 
+os.environ["SAMPLEGRAPH_CACHE"] = ""  # each test captures by itself, and leaves the user's folder alone
 LABELS = Tensor("class_labels", "int64", ("B",), "condition", "class", minimum=0, maximum=10)
 SCALE = Tensor("guidance_scale", "float32", (), "guidance_scale", "scale", default=2.0)
 ONNX_TYPES = {

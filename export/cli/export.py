@@ -166,6 +166,14 @@ def export(
     verify: Annotated[
         bool, typer.Option("--verify/--no-verify", help="Compare with the eager sampler.")
     ] = True,
+    no_cache: Annotated[
+        bool,
+        typer.Option(
+            "--no-cache",
+            help="Neither use nor keep a capture of the network, which spares the next export of it most of the time. "
+            "SAMPLEGRAPH_CACHE names the folder.",
+        ),
+    ] = False,
     force: Annotated[
         bool, typer.Option("--force", help="Make graphs that would take more than ten minutes to load, too.")
     ] = False,
@@ -189,6 +197,7 @@ def export(
     with needs_extra("export", "export"):
         from samplegraph.export.compiler import compile
         from samplegraph.export.denoiser.capture import Captures
+        from samplegraph.export.denoiser.capture_cache import user_cache
         from samplegraph.export.sampling.layout import parse_layout
         from samplegraph.models import Sampler
         from samplegraph.models.demo import demo_source
@@ -222,7 +231,7 @@ def export(
                 samplers.append(sampler)
             return samplers
 
-        captures = Captures()
+        captures = Captures(None if no_cache else user_cache())
 
         def work(sampler: Sampler, *others: Sampler) -> Program:
             program = compile(

@@ -10,10 +10,11 @@ import torch
 from onnx_ir.tensor_adapters import TorchTensor
 from torch import nn
 
+from samplegraph.export.denoiser.capture_cache import CaptureCache
 from samplegraph.export.denoiser.onnx_graph import read_graph
 from samplegraph.export.denoiser.plain_call import call_plainly, check_shape
 from samplegraph.export.denoiser.symbolic_axis import with_axis
-from samplegraph.export.denoiser.torch_export import NotTracedError, export_module
+from samplegraph.export.denoiser.torch_export import NotTracedError, export_module, trace_module
 from samplegraph.export.errors import ExportError
 from samplegraph.export.passes.pipeline import tidy_denoiser
 from samplegraph.export.passes.shared_constants import share_constants
@@ -33,9 +34,13 @@ class Captures:
 
     Captures of one network, as with and without guidance, share the tensors of their weights.
     A network whose weights change between captures needs a new ``Captures``.
+
+    Args:
+        cache: where captures for a static batch are kept on the disk, for further processes.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, cache: CaptureCache | None = None) -> None:
+        self._cache = cache
         self._models: dict[tuple[object, ...], ir.Model] = {}
         self._networks: list[nn.Module] = []
         self.digests = Digests()
@@ -58,19 +63,22 @@ class Captures:
         if key not in self._models and axis == BATCH_AXIS:
             self._models[key] = with_axis(self.get(denoiser, sig), ROWS, BATCH_AXIS)
         if key not in self._models:
-            model = capture_denoiser(denoiser, sig, count)
-            tidy_denoiser(model)
+            model = capture_denoiser(denoiser, sig, count, self._cache, self.digests)
             share_constants(model, [m for k, m in self._models.items() if k[0] == key[0]])
             self._models[key] = model
             self._networks.append(denoiser.network)  # keeps the id taken
         return self._models[key]
 
 
-def capture_denoiser(denoiser: Denoiser, sig: Signature, count: int) -> ir.Model:
-    """The network as a graph ``(sample, timestep, *conditions) -> output``, optimised.
+def capture_denoiser(
+    denoiser: Denoiser, sig: Signature, count: int, cache: CaptureCache | None, digests: Digests
+) -> ir.Model:
+    """The network as a graph ``(sample, timestep, *conditions) -> output``, optimised and tidied.
 
     Args:
         count: rows of a call in the examples, a multiple of the example batch.
+        cache: where a capture for a static batch is looked for and kept.
+        digests: those of the network's weights, as far as they are known.
 
     Raises:
         ExportError: the network cannot be captured, its output is not shaped like its input, or it draws random
@@ -82,6 +90,7 @@ def capture_denoiser(denoiser: Denoiser, sig: Signature, count: int) -> ir.Model
         shapes = [(axis, *sig.sample_shape), (axis,), *((axis, *sig.conditions[name].shape[1:]) for name in names)]
         model, shape = read_graph(denoiser.network, shapes, names), (count, *sig.sample_shape)
         check_shape(model.graph.outputs[0], shape, denoiser.output_shape(shape))
+        tidy_denoiser(model)
         return model
     sample = torch.zeros((count, *sig.sample_shape), dtype=denoiser.sample_dtype or denoiser.dtype)
     timestep = torch.ones(count, dtype=getattr(torch, denoiser.spec.timestep_dtype))
@@ -90,11 +99,21 @@ def capture_denoiser(denoiser: Denoiser, sig: Signature, count: int) -> ir.Model
     first = {0: torch.export.Dim(ROWS)}
     dynamic = None if sig.batch else (first, first, *([tuple(first for _ in rows)] if rows else []))
     examples, inputs = (sample, timestep, *rows), ["sample", "timestep", *names]
+
+    def export(traced: nn.Module | torch.export.ExportedProgram) -> ir.Model:
+        model = export_module(traced, examples, inputs, ["output"], dynamic)
+        tidy_denoiser(model)
+        return model
+
+    program = trace_module(network, examples) if cache is not None and sig.batch else None
     try:
-        model = export_module(network, examples, inputs, ["output"], dynamic)
+        if program is None or cache is None:
+            model = export(network)
+        else:
+            model = cache.get(program, inputs, digests, lambda: export(program))
     except NotTracedError:
         call_plainly(network, examples)  # what is wrong with the model is said better by a plain call
-        model = export_module(network, examples, inputs, ["output"], dynamic)  # a first call may have filled a cache
+        model = export(network)  # a first call may have filled a cache
     check_shape(model.graph.outputs[0], sample.shape, denoiser.output_shape(sample.shape))
     if not sig.batch and any(v.shape is not None and isinstance(v.shape[0], int) for v in model.graph.inputs):
         raise ExportError(

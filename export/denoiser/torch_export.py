@@ -23,14 +23,30 @@ class NotTracedError(ExportError):
     """torch cannot trace a module."""
 
 
+def trace_module(module: nn.Module, args: tuple[torch.Tensor, ...]) -> torch.export.ExportedProgram | None:
+    """What the module does with tensors of these shapes; None where ``export_module`` has to find another way."""
+    with _evaluating(module), _quiet():
+        try:
+            return torch.export.export(module, args, strict=False)
+        except Exception:
+            return None
+
+
 def export_module(
-    module: nn.Module, args: tuple[torch.Tensor, ...], inputs: Sequence[str], outputs: Sequence[str], dynamic: Any
+    module: nn.Module | torch.export.ExportedProgram,
+    args: tuple[torch.Tensor, ...],
+    inputs: Sequence[str],
+    outputs: Sequence[str],
+    dynamic: Any,
 ) -> ir.Model:
-    """torch's exporter, quiet, with its optimiser."""
-    was_training = [m for m in module.modules() if m.training]
-    module.eval()
+    """torch's exporter, quiet, with its optimiser, of a module or of what ``trace_module`` made of it.
+
+    Raises:
+        NotTracedError: torch cannot trace the module or translate what it does.
+        ExportError: it draws random numbers.
+    """
     try:
-        with _quiet(), torch.no_grad():
+        with _evaluating(module), _quiet():
             program = torch.onnx.export(
                 module,
                 args,
@@ -46,9 +62,6 @@ def export_module(
             optimise(program.model)
     except Exception as error:
         raise NotTracedError(reason_of("torch.onnx.export cannot capture the model", error)) from error
-    finally:
-        for m in was_training:
-            m.training = True
     model = program.model
     for node in model.graph.all_nodes():
         if node.op_type in RANDOM_OPS:
@@ -57,6 +70,21 @@ def export_module(
                 "model.eval() and remove it"
             )
     return model
+
+
+@contextmanager
+def _evaluating(module: nn.Module | torch.export.ExportedProgram) -> Iterator[None]:
+    """A module in its mode for evaluation, without gradients."""
+    was_training = []
+    if isinstance(module, nn.Module):
+        was_training = [m for m in module.modules() if m.training]
+        module.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        for each in was_training:
+            each.training = True
 
 
 @contextmanager

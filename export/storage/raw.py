@@ -6,7 +6,7 @@ import hashlib
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -39,37 +39,44 @@ class Digests:
     """SHA-256 of tensors; equal memory is hashed once. Hashing releases Python's lock: all cores take part."""
 
     def __init__(self) -> None:
-        self._known: dict[_Memory, tuple[ir.TensorProtocol, str]] = {}
+        self._known: dict[_Memory, tuple[ir.TensorProtocol, Future[str]]] = {}
 
     def of(self, tensors: Sequence[ir.TensorProtocol]) -> list[str]:
         """One hexadecimal digest per tensor."""
-        keys = [_memory(tensor) for tensor in tensors]
-        new = {key: tensor for key, tensor in zip(keys, tensors, strict=True) if key not in self._known}
-        parallel(self._hash, new.values())
-        return [self._known[key][1] for key in keys]
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            keys = self._begin(pool, tensors)
+            return [self._known[key][1].result() for key in keys]
 
     @contextmanager
     def ahead(self, tensors: Iterable[ir.TensorProtocol]) -> Iterator[None]:
-        """Hash ``tensors`` while the block runs on one core; those that are not begun at its end are left to ``of``."""
+        """Hash ``tensors`` while the block runs, on all cores but one; ``of`` does what is not begun at its end."""
         pool = ThreadPoolExecutor(max(1, (os.cpu_count() or 1) - 1))
         try:
-            for tensor in tensors:
-                pool.submit(self._hash, tensor)
+            self._begin(pool, tensors)
             yield
         finally:
             pool.shutdown(cancel_futures=True)
 
-    def _hash(self, tensor: ir.TensorProtocol) -> None:
-        key = _memory(tensor)
-        if key not in self._known:
-            digest = hashlib.sha256(raw(tensor).data).hexdigest()
-            self._known[key] = (tensor, digest)  # keeps the memory taken
+    def _begin(self, pool: ThreadPoolExecutor, tensors: Iterable[ir.TensorProtocol]) -> list[_Memory]:
+        """Have ``pool`` hash what is neither known nor being hashed."""
+        keys = []
+        for tensor in tensors:
+            key = _memory(tensor)
+            known = self._known.get(key)
+            if known is None or known[1].cancel():
+                self._known[key] = (tensor, pool.submit(_sha256, tensor))  # keeps the memory taken
+            keys.append(key)
+        return keys
 
 
 def parallel(function: Callable[[T], R], items: Iterable[T]) -> list[R]:
     """``function`` of each item, in order, in as many threads as there are cores."""
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         return list(pool.map(function, items))
+
+
+def _sha256(tensor: ir.TensorProtocol) -> str:
+    return hashlib.sha256(raw(tensor).data).hexdigest()
 
 
 def _memory(tensor: ir.TensorProtocol) -> _Memory:

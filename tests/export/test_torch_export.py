@@ -11,7 +11,7 @@ from onnxscript import optimizer
 from onnxscript.rewriter.rules.common import slice_split_rule
 from torch import Tensor, nn
 
-from samplegraph.export.denoiser import torch_export
+from samplegraph.export.denoiser import optimise, torch_export
 from samplegraph.export.denoiser.torch_export import export_module
 
 
@@ -26,20 +26,20 @@ class Rotated(nn.Module):
 
 
 def test_the_slow_rule_is_left_out() -> None:
-    assert slice_split_rule not in torch_export._RULES
-    assert len(torch_export._RULES) > 20
+    assert slice_split_rule not in optimise._RULES
+    assert len(optimise._RULES) > 20
 
 
 def test_optimised_as_by_onnxscript(monkeypatch: pytest.MonkeyPatch) -> None:
     """The same graph, node by node and value by value."""
     whole: list[ir.Model] = []
 
-    def both(model: ir.Model, original: Any = torch_export._optimise) -> None:
+    def both(model: ir.Model, original: Any = optimise.optimise) -> None:
         whole.append(model.clone())
         optimizer.optimize_ir(whole[0], num_iterations=1)
         original(model)
 
-    monkeypatch.setattr(torch_export, "_optimise", both)
+    monkeypatch.setattr(torch_export, "optimise", both)
     model = export_module(Rotated(), (torch.zeros(2, 4, 16), torch.zeros(16)), ["x", "angle"], ["output"], None)
     for node in [*model.graph, *whole[0].graph]:
         node.name = ""  # those of new nodes are numbered on from the last, and a copy starts anew
