@@ -82,4 +82,5 @@ $(DEMO_READY): pyproject.toml constraints.txt | $(BIN)/python
 
 $(TEST_READY): pyproject.toml constraints.txt | $(BIN)/python
 	$(INSTALL) -e ".[test]"
+	$(PIP) install --no-deps "k-diffusion==0.1.1.post1"
 	@touch $@ $(DEMO_READY)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import expm1, factorial
 
+from samplegraph.schedulers.phi import phi
 from samplegraph.schedulers.vector import X
 
 #: Numerators and denominator of the weights for 1 to 4 equal steps, newest output first.
@@ -50,21 +51,8 @@ def equal_steps(outputs: Sequence[X]) -> X:
 def _moments(h: float, rate: float, count: int) -> list[float]:
     """Integrals of ``exp(rate * (h - u)) u^j`` over u from 0 to h: ``h^(j+1) j! phi_(j+1)(rate * h)``.
 
-    phi are the functions of exponential integrators (Hochbruck and Ostermann 2010, Acta Numerica 19, eq. 2.10); by
-    their series where the recursion would cancel. Only the first is finite for infinite h.
+    Only the first is finite for infinite h.
     """
-    z = rate * h
-    if rate == 0.0:
-        return [h ** (j + 1) / (j + 1) for j in range(count)]
-    first = expm1(z) / rate
-    if count == 1:
-        return [first]
-    if abs(z) < max(1.0, count / 2):
-        return [
-            h ** (j + 1) * factorial(j) * sum(z**n / factorial(n + j + 1) for n in range(24 + count))
-            for j in range(count)
-        ]
-    moments = [first]
-    for j in range(1, count):
-        moments.append((j * moments[-1] - h**j) / rate)
-    return moments
+    if count == 1 and rate:
+        return [expm1(rate * h) / rate]
+    return [h ** (j + 1) * factorial(j) * phi(j + 1, rate * h) for j in range(count)]

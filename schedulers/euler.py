@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from math import inf
 
-import numpy as np
-import torch
-
 from samplegraph.schedulers.base import Denoise, Grid, Noise, PredictionOptions, Scheduler, State, X
 from samplegraph.schedulers.errors import OptionError, flag, in_range
 from samplegraph.schedulers.first_order import euler
-from samplegraph.schedulers.midpoint_grid import with_points
+from samplegraph.schedulers.midpoint_grid import with_sigmas
 from samplegraph.schedulers.options import COMMON_BETAS, COMMON_RESPACINGS, SIGMA_DEFAULTS
 from samplegraph.schedulers.precision import floats
-from samplegraph.schedulers.respacing import sigma_to_t
 from samplegraph.schedulers.sigma_grid import k_diffusion_grid
 
 
@@ -77,7 +73,7 @@ class Euler(Scheduler):
         raised = sigma[:-1] * (min(self.s_churn / spread, 2**0.5 - 1) + 1)
         self.sigma_hat, self.dt = floats(raised), floats(sigma[1:] - raised)
         self.std = floats((raised**2 - sigma[:-1] ** 2) ** 0.5)
-        super().__init__(_with_raised(grid, raised) if self.ahead else grid, prediction)
+        super().__init__(with_sigmas(grid, raised) if self.ahead else grid, prediction)
 
     def step(self, i: int, x: X, state: State[X], denoise: Denoise[X], noise: Noise[X]) -> tuple[X, State[X]]:
         _, sigma, _, sigma_next = self.pair(i)
@@ -100,10 +96,3 @@ class Euler(Scheduler):
             case _:
                 x0 = p.x0 + (moved - x) / (sigma**2 + 1)
         return euler(moved, x0, self.sigma_hat[i], self.dt[i]), state
-
-
-def _with_raised(grid: Grid, raised: torch.Tensor) -> Grid:
-    """The grid over the N steps with N further points at the sigmas to which churn raises those of the steps."""
-    table = grid.own.get("log_sigmas")
-    t = 0.25 * np.log(raised.numpy()) if table is None else sigma_to_t(raised.numpy(), table)
-    return with_points(grid, raised, t)

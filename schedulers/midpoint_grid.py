@@ -42,3 +42,10 @@ def with_points(base: Grid, middles: torch.Tensor, timesteps: Array) -> Grid:
         dtype=base.dtype,
         begin=base.begin,
     )
+
+
+def with_sigmas(base: Grid, sigmas: torch.Tensor) -> Grid:
+    """``base`` with further points N, N + 1, ... at these sigmas, for methods whose options decide where they look."""
+    table = base.own.get("log_sigmas")
+    t = 0.25 * np.log(sigmas.numpy()) if table is None else sigma_to_t(sigmas.numpy(), table)
+    return with_points(base, sigmas, t)

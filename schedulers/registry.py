@@ -46,6 +46,17 @@ REGISTRY: Mapping[str, str] = {
     "edm_euler": "EDMEuler",
     "edm_dpm": "EDMDPM",
     "consistency": "Consistency",
+    "dpmpp_2s_ancestral": "DPMPP2SAncestral",
+    "dpmpp_2m_sde": "DPMPP2MSDE",
+    "dpmpp_3m_sde": "DPMPP3MSDE",
+    "res_multistep": "RESMultistep",
+    "exp_heun_2": "ExpHeun2",
+    "seeds_2": "SEEDS2",
+    "seeds_3": "SEEDS3",
+    "er_sde": "ERSDE",
+    "gradient_estimation": "GradientEstimation",
+    "heunpp2": "HeunPP2",
+    "ipndm_v": "IPNDMV",
 }
 
 #: More steps than any sampler is run with; tables and plans of more would only take time and memory.

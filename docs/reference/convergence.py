@@ -28,6 +28,7 @@ VARIANTS: Mapping[str, tuple[dict[str, Any], ...]] = {
     "dpm_singlestep": ({}, {"solver_order": 3}),
     "pndm": ({"skip_prk_steps": True}, {}),
     "karras_ve": ({"s_churn": 0},),
+    **{name: ({"eta": 0.0},) for name in ("dpmpp_2s_ancestral", "dpmpp_2m_sde", "dpmpp_3m_sde", "seeds_2", "seeds_3")},
 }
 #: It leads the other way.
 APART = ("ddim_inverse",)

@@ -23,7 +23,7 @@ from samplegraph.runtime import InputError
 
 T = TypeVar("T")
 #: Columns used where the output is not a terminal.
-_WIDTH = 118
+_WIDTH = 132
 
 
 def stdout() -> Console:

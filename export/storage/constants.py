@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from typing import Any
 
-from samplegraph.export.partial.numbers import Array
+import numpy.typing as npt
+
 from samplegraph.runtime.manifest import Constants
+
+Array = npt.NDArray[Any]
 
 
 def describe_constants(rows: Array) -> Constants:

@@ -1,0 +1,114 @@
+"""The schedulers that k-diffusion has, against its own functions; those that it has not, against their limits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from k_diffusion_sampling import sampling
+
+from samplegraph.schedulers import Prediction, Scheduler, create, names
+from samplegraph.schedulers.registry import scheduler_class
+
+SHAPE = (2, 3, 4)
+EXACT = {"exact_tables": True}
+
+#: Fewer steps than these end in an exception there.
+LEAST = {"lms": 4, "dpmpp_2m_sde": 2, "dpmpp_3m_sde": 2}
+#: Named too, on grids of their own: their parity is with diffusers, and ``LIMITS`` has what is shared.
+APART = {"dpm_multistep", "edm_euler", "edm_dpm", "karras_ve"}
+
+#: Scheduler and options -> arguments of the k-diffusion function that it names.
+PAIRS: list[tuple[str, Mapping[str, Any], Mapping[str, Any]]] = [
+    ("euler", {}, {}),
+    ("euler", {"s_churn": 5.0, "s_noise": 1.1, "corrected": True}, {"s_churn": 5.0, "s_noise": 1.1}),
+    ("euler_ancestral", {}, {}),
+    ("heun", {}, {}),
+    ("kdpm2", {}, {}),
+    ("kdpm2_ancestral", {}, {}),
+    ("lms", {}, {}),
+    ("lms", {"order": 2}, {"order": 2}),
+    *(("dpmpp_2s_ancestral", o, o) for o in ({}, {"eta": 0.5, "s_noise": 1.1}, {"eta": 0.0})),
+    *(
+        ("dpmpp_2m_sde", o, o)
+        for o in ({}, {"eta": 0.5, "s_noise": 1.1}, {"solver_type": "heun"}, {"eta": 0.0, "solver_type": "heun"})
+    ),
+    *(("dpmpp_3m_sde", o, o) for o in ({}, {"eta": 0.5, "s_noise": 1.1}, {"eta": 0.0})),
+]
+
+
+def model(x: torch.Tensor, sigma: torch.Tensor, **_: Any) -> torch.Tensor:
+    """A smooth clean sample for any (B, ...) and sigmas (B,)."""
+    level = torch.log1p(sigma).reshape(-1, *[1] * (x.ndim - 1))
+    return torch.tanh(x / (1 + level)) + 0.3 * torch.sin(level + x)
+
+
+def ours(scheduler: Scheduler, x: torch.Tensor, draws: Callable[[], torch.Tensor]) -> torch.Tensor:
+    """A run over the same model in float64."""
+    grid = scheduler.grid
+
+    def denoise(x: torch.Tensor, i: int) -> Prediction[torch.Tensor]:
+        sigma = float(grid.sigma[i])
+        x0 = model(x, torch.full((len(x),), sigma, dtype=torch.float64))
+        return Prediction(x0, (x - x0) / sigma)
+
+    return scheduler(x, denoise, draws)
+
+
+def normals() -> Callable[..., torch.Tensor]:
+    generator = torch.Generator().manual_seed(1)
+    return lambda *_: torch.randn(SHAPE, generator=generator, dtype=torch.float64)
+
+
+def start(scheduler: Scheduler) -> torch.Tensor:
+    first = torch.randn(SHAPE, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    return first * float(scheduler.grid.sigma[0])
+
+
+CASES = [(*pair, steps) for pair in PAIRS for steps in (1, 2, 3, 8, 25) if steps >= LEAST.get(pair[0], 1)]
+
+
+@pytest.mark.parametrize(("name", "options", "given", "steps"), CASES, ids=str)
+def test_a_run_is_that_of_k_diffusion(
+    name: str, options: Mapping[str, Any], given: Mapping[str, Any], steps: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sigmas = np.append(np.geomspace(14.6, 0.03, steps), 0.0)
+    scheduler = create(name, sigmas=sigmas, **options, **EXACT)
+    function = getattr(sampling(), str(scheduler.k_diffusion))
+    monkeypatch.setattr(sampling(), "default_noise_sampler", lambda _: normals())
+    sampler = {"noise_sampler": normals()} if name.endswith(("sde", "ancestral")) else {}
+    draw = normals()
+    monkeypatch.setattr(torch, "randn_like", lambda _: draw())
+    theirs = function(model, start(scheduler), torch.from_numpy(sigmas), disable=True, **given, **sampler)
+    found = ours(scheduler, start(scheduler), normals())
+    assert (found - theirs).abs().max() <= 1e-5 * theirs.abs().max()
+
+
+def test_every_scheduler_that_names_a_k_diffusion_function_is_compared() -> None:
+    assert {name for name in names() if scheduler_class(name).k_diffusion} == {name for name, *_ in PAIRS} | APART
+
+
+#: Runs that are the same method.
+LIMITS: list[tuple[tuple[str, dict[str, Any]], tuple[str, dict[str, Any]]]] = [
+    (("seeds_2", {"eta": 0.0}), ("dpmpp_2s_ancestral", {"eta": 0.0})),
+    (("seeds_2", {"eta": 0.0, "r": 1.0, "solver_type": "phi_2"}), ("exp_heun_2", {})),
+    (("res_multistep", {}), ("dpmpp_2m_sde", {"eta": 0.0, "solver_type": "heun"})),
+    (("gradient_estimation", {"gamma": 1.0}), ("euler", {})),
+    (("ipndm_v", {"order": 1}), ("euler", {})),
+    (("ipndm_v", {"order": 2}), ("lms", {"order": 2})),
+    (("ipndm_v", {"order": 4}), ("lms", {"order": 4})),
+]
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3, 9])
+@pytest.mark.parametrize(("one", "other"), LIMITS, ids=str)
+def test_the_same_method_gives_the_same_samples(
+    one: tuple[str, dict[str, Any]], other: tuple[str, dict[str, Any]], steps: int
+) -> None:
+    sigmas = np.append(np.geomspace(14.6, 0.03, steps), 0.0)
+    first, second = (create(name, sigmas=sigmas, **options, **EXACT) for name, options in (one, other))
+    a, b = (ours(each, start(each), normals()) for each in (first, second))
+    assert (a - b).abs().max() <= 1e-10 * b.abs().max()
