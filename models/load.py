@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -13,28 +13,43 @@ from torch import nn
 
 from samplegraph.models.adapters.registry import adapted
 from samplegraph.models.sources.checkpoint import ONNX_FILE, find_checkpoint
+from samplegraph.models.sources.hub import PREFIX, download
+from samplegraph.models.sources.lora import fuse_loras
+from samplegraph.models.sources.state_file import load_state
+from samplegraph.models.sources.weights import is_pickle
 from samplegraph.schedulers import OptionError
 from samplegraph.schedulers.errors import suggest
 
 BUILT_IN = {"digits": "samplegraph.models.digits:digits", "tokens": "samplegraph.models.tokens:tokens"}
 
 
-def load_model(source: str | os.PathLike[str], *, allow_pickle: bool = False) -> nn.Module:
+def load_model(
+    source: str | os.PathLike[str], *, lora: Sequence[str] = (), allow_pickle: bool = False
+) -> nn.Module:
     """The denoiser that ``source`` names, in evaluation mode.
 
     Args:
         source: a built-in name; a folder that diffusers' ``save_pretrained`` or optimum wrote, a denoiser's or a
-            pipeline's; an ``.onnx`` file; or ``package.module:factory`` where the factory takes no arguments and
+            pipeline's; ``hub:owner/name`` for such a folder on the Hugging Face hub; an ``.onnx`` file; a file of
+            weights for a built-in architecture; or ``package.module:factory`` where the factory takes no arguments and
             returns a ``torch.nn.Module``; the current folder is searched too.
+        lora: ``FILE`` or ``FILE:SCALE``, low-rank updates of a diffusers network, fused one after the other.
         allow_pickle: read weights that torch pickled, which can run any code that is in them.
 
     Raises:
         OptionError: an unknown name, a folder or file that does not hold a denoiser, a factory that cannot be imported
             or called, or one that returns something else.
     """
-    text = os.fspath(source)
+    model = _load(os.fspath(source), allow_pickle)
+    fuse_loras(model, lora, allow_pickle)
+    return model
+
+
+def _load(text: str, allow_pickle: bool) -> nn.Module:
     if text in BUILT_IN:
         return _made(text, BUILT_IN[text])
+    if text.startswith(PREFIX):
+        return adapted(download(text, allow_pickle), allow_pickle)
     path = Path(text)
     if text and path.is_dir():
         checkpoint = find_checkpoint(path)
@@ -42,12 +57,14 @@ def load_model(source: str | os.PathLike[str], *, allow_pickle: bool = False) ->
         return _from_onnx(graph) if graph.is_file() else adapted(checkpoint, allow_pickle)
     if path.suffix == ".onnx":
         return _from_onnx(path)
-    if os.sep in text and ":" not in text:
+    if path.is_file() and (path.suffix == ".safetensors" or is_pickle(path)):
+        return load_state(path, allow_pickle)
+    if ":" not in text and (os.sep in text or path.suffix == ".safetensors" or is_pickle(path)):
         raise OptionError(f"model={text!r}: no such file or folder; give one that is there, or package.module:factory")
     if ":" not in text:
         raise OptionError(
             f"model={text!r} is not known; choose one of {', '.join(BUILT_IN)}, or give package.module:factory, "
-            f"or the path of a folder or an .onnx file{suggest(text, BUILT_IN)}"
+            f"or the path of a folder or a file{suggest(text, BUILT_IN)}"
         )
     return _made(text, text)
 

@@ -46,8 +46,20 @@ def export(
     model: Annotated[
         str | None,
         typer.Option(
-            help="Built-in model, diffusers folder (denoiser or pipeline), .onnx file, or package.module:factory. "
-            "Default: the scheduler's demo model."
+            help="Built-in model, diffusers folder (denoiser or pipeline), hub:owner/name, .onnx file, weights of a "
+            "built-in architecture, or package.module:factory. Default: the scheduler's demo model."
+        ),
+    ] = None,
+    lora: Annotated[
+        list[str] | None,
+        typer.Option(help="A LoRA to fuse into a diffusers network; repeatable.", metavar="FILE[:SCALE]"),
+    ] = None,
+    guided: Annotated[
+        str | None,
+        typer.Option(
+            help="The conditions that guidance's branches differ in, such as encoder_hidden_states,pooled_projections. "
+            "Default: what the model declares, else all.",
+            metavar="NAMES",
         ),
     ] = None,
     allow_pickle: Annotated[
@@ -214,7 +226,7 @@ def export(
             for job in asked:
                 source = demo_source(job.scheduler) if model is None else model
                 if source not in networks:
-                    networks[source] = load_model(source, allow_pickle=allow_pickle)
+                    networks[source] = load_model(source, lora=lora or (), allow_pickle=allow_pickle)
                 made = make_scheduler(
                     job.scheduler, scheduler_config, job.steps, options, networks[source], shape[1:] if shape else None
                 )
@@ -224,6 +236,7 @@ def export(
                     scale,
                     guidance_interval=guidance_interval,
                     guidance_rescale=guidance_rescale,
+                    guided=None if guided is None else [name.strip() for name in guided.split(",")],
                     strength=strength,
                     begin=begin,
                     inpaint=inpaint,

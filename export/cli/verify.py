@@ -25,6 +25,10 @@ def verify(
         str | None, typer.Option(help="The model it was made from; the manifest's built-in one by default.")
     ] = None,
     seed: Annotated[str, typer.Option(help="Seed of the noise.", metavar="N")] = "0",
+    lora: Annotated[
+        list[str] | None,
+        typer.Option(help="A LoRA that was fused into it; repeatable.", metavar="FILE[:SCALE]"),
+    ] = None,
     allow_pickle: Annotated[
         bool,
         typer.Option("--allow-pickle", help="Read pickled weights (.bin, .pt, .ckpt), which can run any code."),
@@ -50,7 +54,7 @@ def verify(
         )
 
     def work() -> Verification:
-        sampler, sig = rebuild(manifest, load_model(source, allow_pickle=allow_pickle))
+        sampler, sig = rebuild(manifest, load_model(source, lora=lora or (), allow_pickle=allow_pickle))
         tables, optimized = manifest.tables, manifest.optimized_for
         return compare(file, sampler, sig, tables.visited, optimized, manifest.precision, seed=start)
 

@@ -26,12 +26,14 @@ class Checkpoint:
         config: the content of that.
         pipeline: the folder of the pipeline it belongs to, None for a component by itself.
         index: the pipeline's ``model_index.json``; empty where there is none.
+        title: what the model is called, where its folder does not say.
     """
 
     folder: Path
     config: Mapping[str, Any]
     pipeline: Path | None = None
     index: Mapping[str, Any] = field(default_factory=dict)
+    title: str | None = None
 
     @property
     def class_name(self) -> str:
@@ -41,7 +43,7 @@ class Checkpoint:
     @property
     def name(self) -> str:
         """What the model is called: the pipeline's folder, else its own."""
-        return (self.pipeline or self.folder).resolve().name
+        return self.title or (self.pipeline or self.folder).resolve().name
 
     def part(self, name: str) -> Mapping[str, Any]:
         """The ``config.json`` of another component of the pipeline; empty where there is none."""
@@ -60,7 +62,7 @@ class Checkpoint:
         return read_json(path) if path.is_file() else None
 
 
-def find_checkpoint(folder: Path) -> Checkpoint:
+def find_checkpoint(folder: Path, title: str | None = None) -> Checkpoint:
     """The denoiser in ``folder``, which is a component's or a pipeline's.
 
     Raises:
@@ -76,7 +78,7 @@ def find_checkpoint(folder: Path) -> Checkpoint:
                 "; give the folder of the denoiser itself"
             )
         inside = folder / name if (folder / name).is_dir() else folder
-        return Checkpoint(inside, _config(inside), folder, index)
+        return Checkpoint(inside, _config(inside), folder, index, title)
     if not (folder / CONFIG).is_file():
         found = sorted(path.name for path in folder.iterdir())[:4]
         raise OptionError(
@@ -85,8 +87,8 @@ def find_checkpoint(folder: Path) -> Checkpoint:
         )
     around = folder.absolute().parent
     if (around / INDEX).is_file():
-        return Checkpoint(folder, _config(folder), around, read_json(around / INDEX))
-    return Checkpoint(folder, _config(folder))
+        return Checkpoint(folder, _config(folder), around, read_json(around / INDEX), title)
+    return Checkpoint(folder, _config(folder), title=title)
 
 
 def read_json(path: Path) -> Mapping[str, Any]:

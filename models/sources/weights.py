@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,7 +15,7 @@ from samplegraph.models.sources.checkpoint import Checkpoint
 from samplegraph.schedulers import OptionError
 
 _STEM = "diffusion_pytorch_model"
-_VARIANT = re.compile(rf"{_STEM}(?:\.(?!safetensors)([a-z]\w*))?(?:-\d+-of-\d+)?\.\w+(?:\.index\.json)?")
+_NAME = re.compile(rf"{_STEM}(?:\.(?!safetensors|bin)([a-z]\w*))?(?:-\d+-of-\d+)?\.(?:safetensors|bin)")
 _PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 _EXTRA = "holds, and the config does not describe,"
 #: The line that every refusal of a pickle gives.
@@ -36,19 +36,19 @@ def load_network(checkpoint: Checkpoint, allow_pickle: bool) -> nn.Module:
     """
     where, folder = f"model={str(checkpoint.folder)!r}", checkpoint.folder
     stored = sorted(path for path in folder.iterdir() if path.name.startswith(_STEM))
-    safe = [path.name for path in stored if ".safetensors" in path.suffixes]
-    pickled = [path.name for path in stored if is_pickle(path)]
-    if not safe and not pickled:
+    names = plain_weights([path.name for path in stored], allow_pickle)
+    if not names:
+        pickled = next((path.name for path in stored if is_pickle(path)), None)
+        if pickled is not None:
+            raise OptionError(f"{where} holds {pickled}, a pickle: {PICKLE_REASON}")
         raise OptionError(f"{where} holds no {_STEM}.safetensors; give a folder with weights")
-    if not safe and not allow_pickle:
-        raise OptionError(f"{where} holds {pickled[0]}, a pickle: {PICKLE_REASON}")
     cls = diffusers_class(checkpoint.class_name)
     with quiet_diffusers():
         try:
             network, info = cls.from_pretrained(
                 folder,
-                variant=_variant(safe or pickled),
-                use_safetensors=bool(safe),
+                variant=_variant_of(names[0]),
+                use_safetensors=not is_pickle(Path(names[0])),
                 local_files_only=True,
                 low_cpu_mem_usage=find_spec("accelerate") is not None,
                 ignore_mismatched_sizes=True,
@@ -94,11 +94,17 @@ def quiet_diffusers() -> Iterator[None]:
             logging.enable_progress_bar()
 
 
-def _variant(names: list[str]) -> str | None:
-    """``fp16`` where the only weights are ``diffusion_pytorch_model.fp16.safetensors``, None for the plain ones."""
-    found = [_VARIANT.fullmatch(name) for name in names]
-    variants = sorted({match[1] or "" for match in found if match})
-    return (variants[0] if variants else "") or None
+def plain_weights(names: Sequence[str], allow_pickle: bool) -> list[str]:
+    """Those of a folder's files that hold the weights: safetensors before pickles, plain before a variant (fp16)."""
+    found = [name for name in names if _NAME.fullmatch(name) and (allow_pickle or not is_pickle(Path(name)))]
+    order = sorted({(is_pickle(Path(name)), _variant_of(name) or "") for name in found})
+    return [name for name in found if (is_pickle(Path(name)), _variant_of(name) or "") == order[0]]
+
+
+def _variant_of(name: str) -> str | None:
+    """``fp16`` of ``diffusion_pytorch_model.fp16.safetensors``, None of the plain ones."""
+    match = _NAME.fullmatch(name)
+    return match[1] if match else None
 
 
 def _refuse_other_weights(where: str, name: str, info: dict[str, Any]) -> None:

@@ -1,0 +1,46 @@
+"""Denoisers on the Hugging Face hub."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from samplegraph.models.sources.checkpoint import DENOISERS, Checkpoint, find_checkpoint
+from samplegraph.models.sources.weights import plain_weights
+from samplegraph.schedulers import OptionError
+
+PREFIX = "hub:"
+
+
+def download(source: str, allow_pickle: bool = False) -> Checkpoint:
+    """Fetch ``hub:owner/name`` or ``hub:owner/name@revision``: configs and the denoiser's weights, nothing else.
+
+    Raises:
+        OptionError: no such repository, or it cannot be reached.
+    """
+    repository, _, revision = source.removeprefix(PREFIX).partition("@")
+    if repository.count("/") != 1 or not all(repository.split("/")):
+        raise OptionError(f"model={source!r} names no repository; give hub:owner/name or hub:owner/name@revision")
+    try:
+        from huggingface_hub import HfApi, snapshot_download
+    except ModuleNotFoundError as error:
+        raise OptionError(f'model={source!r} needs {error.name}; pip install "samplegraph[diffusers]"') from error
+    try:
+        files = HfApi().list_repo_files(repository, revision=revision or None)
+        wanted = _wanted(files, allow_pickle)
+        folder = snapshot_download(repository, revision=revision or None, allow_patterns=wanted)
+    except Exception as error:
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        raise OptionError(
+            f"model={source!r} cannot be fetched ({reason[:200]}); check the name and the network, or give a folder"
+        ) from error
+    return find_checkpoint(Path(folder), repository.split("/")[1])
+
+
+def _wanted(files: list[str], allow_pickle: bool) -> list[str]:
+    """All configs, and the weights that the loader would take."""
+    found = [name for name in files if name.endswith(("config.json", "model_index.json", ".index.json"))]
+    for part in (*(f"{name}/" for name in DENOISERS), ""):
+        inside = [name for name in files if name.rpartition("/")[0] == part.rstrip("/")]
+        stored = plain_weights([Path(name).name for name in inside], allow_pickle)
+        found += [part + name for name in stored]
+    return found

@@ -1,0 +1,115 @@
+"""Low-rank updates of a network's weights, LoRA (Hu et al. 2021, arXiv:2106.09685), fused: ``W += scale * B @ A``."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from samplegraph.models.sources.weights import PICKLE_REASON, diffusers_class, is_pickle, quiet_diffusers
+from samplegraph.schedulers import OptionError
+
+#: Class of a denoiser -> how its pipelines call it, and diffusers' reader of the formats that exist for it.
+_READERS: Mapping[str, tuple[str, str]] = {
+    "UNet2DConditionModel": ("unet", "StableDiffusionXLLoraLoaderMixin"),
+    "SD3Transformer2DModel": ("transformer", "SD3LoraLoaderMixin"),
+    "FluxTransformer2DModel": ("transformer", "FluxLoraLoaderMixin"),
+    "SanaTransformer2DModel": ("transformer", "SanaLoraLoaderMixin"),
+}
+_FILE = "pytorch_lora_weights.safetensors"
+
+
+def parse_lora(text: str) -> tuple[Path, float]:
+    """``FILE`` or ``FILE:SCALE``; of a folder the file that diffusers writes.
+
+    Raises:
+        OptionError: no such file, or a scale that is not a finite number.
+    """
+    head, colon, tail = text.rpartition(":")
+    path, scale = (Path(head), tail) if colon and not Path(text).exists() else (Path(text), "1")
+    try:
+        number = float(scale)
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        raise OptionError(f"lora={text!r}: the scale {scale!r} is not a number; give FILE:SCALE as a.safetensors:0.8")
+    path = path / _FILE if path.is_dir() else path
+    if not path.is_file():
+        raise OptionError(f"lora={text!r}: no file {str(path)!r}; give a safetensors file, or FILE:SCALE")
+    return path, number
+
+
+def fuse_loras(model: nn.Module, loras: Sequence[str], allow_pickle: bool = False) -> None:
+    """Fuse each of ``loras`` (see ``parse_lora``) into the diffusers network under ``model``, by diffusers and peft.
+
+    What a file holds for text encoders is not used: embeddings are a graph's inputs.
+
+    Raises:
+        OptionError: ``model`` wraps no network of diffusers that takes them, or a file does not fit it.
+    """
+    for text in loras:
+        path, scale = parse_lora(text)
+        network = getattr(model, "network", None)
+        name = type(network).__name__
+        if name not in _READERS:
+            raise OptionError(
+                f"lora={text!r} is for diffusers folders of {', '.join(_READERS)}, and this model is a "
+                f"{name if isinstance(network, nn.Module) else type(model).__name__}; fuse it yourself"
+            )
+        assert isinstance(network, nn.Module)
+        _fuse(network, f"lora={text!r}", path, scale, allow_pickle)
+
+
+def _fuse(network: Any, where: str, path: Path, scale: float, allow_pickle: bool) -> None:
+    if is_pickle(path) and not allow_pickle:
+        raise OptionError(f"{where} is a pickle: {PICKLE_REASON}")
+    prefix, reader = _READERS[type(network).__name__]
+    own = {"return_alphas": True} if reader == "FluxLoraLoaderMixin" else {}
+    own |= {"unet_config": network.config} if prefix == "unet" else {}
+    with quiet_diffusers():
+        try:
+            held: Any = torch.load(path, weights_only=True) if is_pickle(path) else str(path.parent)
+            found = _reader(reader).lora_state_dict(
+                held, weight_name=path.name, local_files_only=True, return_lora_metadata=True, **own
+            )
+            weights, alphas, metadata = found if len(found) == 3 else (found[0], None, found[1])
+            _check(weights, prefix, network, where)
+            network.load_lora_adapter(
+                weights, prefix=prefix, network_alphas=alphas, metadata=metadata, adapter_name="fused"
+            )
+            network.fuse_lora(lora_scale=scale, safe_fusing=True)
+            network.unload_lora()
+        except OptionError:
+            raise
+        except ImportError as error:
+            raise OptionError(f'{where} needs peft ({error}); pip install "samplegraph[diffusers]"') from error
+        except Exception as error:
+            reason = " ".join(f"{type(error).__name__}: {error}".split())
+            raise OptionError(f"{where} does not fit {type(network).__name__} ({reason[:300]})") from error
+    network.requires_grad_(False)
+
+
+def _reader(name: str) -> Any:
+    diffusers_class("UNet2DConditionModel")  # says what to install where diffusers is missing
+    from diffusers.loaders import lora_pipeline
+
+    return getattr(lora_pipeline, name)
+
+
+def _check(weights: Mapping[str, Any], prefix: str, network: nn.Module, where: str) -> None:
+    """Every update has to have a layer to go to; diffusers only warns of some that have not."""
+    own = [key.removeprefix(f"{prefix}.") for key in weights if key.startswith(f"{prefix}.")]
+    if not own:
+        kinds = ", ".join(sorted({key.split(".")[0] for key in weights})[:4])
+        raise OptionError(f"{where} holds nothing for the {prefix}, but {kinds or 'nothing'}; give one made for it")
+    layers = {name for name, _ in network.named_modules()}
+    for key in own:
+        layer = key.split(".lora")[0]
+        if layer not in layers and layer.replace(".processor", "") not in layers:
+            raise OptionError(
+                f"{where} is for a layer {layer!r}, which {type(network).__name__} here has not; give one made for it"
+            )
