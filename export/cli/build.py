@@ -8,12 +8,15 @@ from typing import Annotated
 import typer
 
 from samplegraph.export.cli.console import phase_bars
-from samplegraph.export.cli.engines import build_plans, targets_of
+from samplegraph.export.cli.engines import build_plans, split_targets
+from samplegraph.export.cli.serving import Engines, serve
 from samplegraph.export.engine.batch_profile import BatchProfile
 from samplegraph.export.engine.builders import builder_kind
 from samplegraph.export.engine.files import plan_engines
 from samplegraph.export.engine.settings import BuildSettings
 from samplegraph.export.engine.trtexec import command_line
+from samplegraph.runtime import InputError
+from samplegraph.runtime.manifest_file import ENGINE_SUFFIXES
 
 EXAMPLE = "samplegraph build build/digits-ddim-25.onnx --target sm89,sm120"
 
@@ -79,6 +82,33 @@ def build(
         bool,
         typer.Option("--refittable", help="Weights can be changed in the engine; for --builder tensorrt."),
     ] = False,
+    triton: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write the graph, the engine, or with --builder tensorrt the engine to build, into this Triton model "
+            "repository.",
+            metavar="REPOSITORY",
+            show_default=False,
+        ),
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option(help="With --triton: name of the model. Default: the graph's.", show_default=False)
+    ] = None,
+    version: Annotated[
+        str | None,
+        typer.Option(help="With --triton: version of the model. Default: 1.", metavar="N", show_default=False),
+    ] = None,
+    max_batch: Annotated[
+        str | None,
+        typer.Option(
+            help="With --triton: the most rows merged into a call; 0: none. Default: 8 where it can.",
+            metavar="N",
+            show_default=False,
+        ),
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="With --triton: replace that version and the model's config.pbtxt.")
+    ] = False,
     print_trtexec: Annotated[
         bool, typer.Option("--print-trtexec", help="Print the vendor's equivalent command lines and build nothing.")
     ] = False,
@@ -92,7 +122,19 @@ def build(
     settings = BuildSettings(
         profile, timing_cache, workspace, max_aux_streams, optimization_level, version_compatible, refittable
     )
-    plans = plan_engines(graph, kind, targets_of(kind, target), settings)
+    if triton is not None:
+        if print_trtexec:
+            raise InputError("print_trtexec does not go with triton, which changes the graph; leave one of them out")
+        built = builder != "tensorrt-rtx" or bool(target)
+        if settings != BuildSettings() and (not built or graph.suffix in ENGINE_SUFFIXES):
+            raise InputError(f"{graph}: is served as it is with --triton; give --builder tensorrt, or no option of it")
+        engines = Engines(kind, split_targets(target), settings) if built else None
+        serve(graph, triton, name, version or "1", max_batch, force, engines)
+        return
+    for option, given in (("name", name), ("version", version), ("max_batch", max_batch), ("force", force or None)):
+        if given is not None:
+            raise InputError(f"{option}={given} is for --triton; give that too, or leave it out")
+    plans = plan_engines(graph, kind, kind.choose_targets(split_targets(target)), settings)
     if print_trtexec:
         for plan in plans:
             typer.echo(command_line(plan))

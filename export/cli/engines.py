@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from time import perf_counter
 
@@ -15,7 +14,7 @@ from samplegraph.export.engine.apart import build_apart
 from samplegraph.export.engine.builders import BuilderKind, builder_kind
 from samplegraph.export.engine.files import EnginePlan, plan_engines
 from samplegraph.export.engine.settings import BuildSettings
-from samplegraph.runtime import InputError
+from samplegraph.runtime import InputError, Manifest
 
 #: Seconds that a cancelled build is waited for.
 _PATIENCE = 5.0
@@ -45,14 +44,14 @@ def engine_order(engine: bool, builder: str, target: str) -> EngineOrder | None:
             raise InputError(f"target={target} is for engines; give --engine too, or leave it out")
         return None
     kind = builder_kind(builder)
-    targets = targets_of(kind, target)
+    targets = kind.choose_targets(split_targets(target))
     kind.load()
     return EngineOrder(kind, targets)
 
 
-def targets_of(kind: BuilderKind, target: str) -> tuple[str, ...]:
-    """``sm89,sm120`` as ``kind.choose_targets`` has them."""
-    return kind.choose_targets([each.strip() for each in target.split(",")] if target else [])
+def split_targets(target: str) -> list[str]:
+    """``sm89, sm120`` as a list."""
+    return [each.strip() for each in target.split(",")] if target else []
 
 
 def build_plans(plans: Sequence[EnginePlan], show: Callable[[str, int, int], object]) -> None:
@@ -67,14 +66,24 @@ def build_plans(plans: Sequence[EnginePlan], show: Callable[[str, int, int], obj
     for plan in plans:
         check_output(plan.output, (".engine",))
     for plan in plans:
-        start, cancelled = perf_counter(), threading.Event()
-
-        def listener(phase: str, done: int, total: int, cancelled: threading.Event = cancelled) -> bool:
-            show(phase, done, total)
-            return not cancelled.is_set()
-
-        made = interruptible(partial(build_apart, plan, listener), cancelled, _PATIENCE).engine
+        start = perf_counter()
+        made = build_one(plan, show).engine
         assert made is not None
         by = f"{made.builder} {made.builder_version}"
         text = f"{plan.output}  {made.bytes / 1e6:.1f} MB for {plan.target} by {by}, {perf_counter() - start:.1f} s"
         stdout().print(text, soft_wrap=True, markup=False)
+
+
+def build_one(plan: EnginePlan, show: Callable[[str, int, int], object]) -> Manifest:
+    """Build one engine; Ctrl-C ends it.
+
+    Raises:
+        ExportError, InputError: as ``build_apart``.
+    """
+    cancelled = threading.Event()
+
+    def listener(phase: str, done: int, total: int) -> bool:
+        show(phase, done, total)
+        return not cancelled.is_set()
+
+    return interruptible(lambda: build_apart(plan, listener), cancelled, _PATIENCE)

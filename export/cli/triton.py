@@ -7,16 +7,19 @@ from typing import Annotated
 
 import typer
 
-from samplegraph.export.cli.console import stdout
-from samplegraph.export.cli.errors import needs_extra
-from samplegraph.export.cli.values import whole_number
+from samplegraph.export.cli.serving import serve
 
 EXAMPLE = "samplegraph triton build/digits-ddim-25-bdynamic.onnx --repository build/models --max-batch 16"
 
 
 def triton(
     file: Annotated[
-        Path, typer.Argument(help="A graph of layout unrolled or loop.", metavar="FILE", show_default=False)
+        Path,
+        typer.Argument(
+            help="A graph of layout unrolled or loop, a chunk of a set, or an engine.",
+            metavar="FILE",
+            show_default=False,
+        ),
     ],
     repository: Annotated[
         Path, typer.Option(help="The repository's folder; made if it is not there.", show_default=False)
@@ -35,20 +38,9 @@ def triton(
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace that version and the model's config.pbtxt.")] = False,
 ) -> None:
-    """Write FILE into a Triton model repository: config.pbtxt, and the graph with its weights as one version.
+    """Write FILE into a Triton model repository, as `samplegraph build FILE --triton REPOSITORY` does.
 
     A graph exported with --batch dynamic is changed so that Triton can merge the calls of several callers: step_noise
     is (B, K, ...) there and guidance_scale (B, 1), so that each sample keeps its own.
     """
-    number = whole_number("version", version)
-    rows = None if max_batch is None else whole_number("max_batch", max_batch)
-    with needs_extra("export", "triton"):
-        from samplegraph.export.triton.model import lay_out
-
-    made = lay_out(file, repository, name=name, version=number, max_batch=rows, force=force)
-    text = f"{made.folder}  "
-    if made.max_batch:
-        text += f"calls merged up to {made.max_batch} rows"
-    else:
-        text += f"calls not merged{': ' + made.note if made.note else ''}"
-    stdout().print(text, soft_wrap=True, markup=False)
+    serve(file, repository, name, version, max_batch, force)

@@ -7,6 +7,7 @@ each sample keeps its own draws and its own scale.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -32,21 +33,50 @@ def batch_first(model: ir.Model, manifest: Manifest) -> tuple[Tensor, ...] | Non
 
     A changed graph is no longer what its manifest says, which is taken out of it.
     """
-    shape_of = {value.name: value for value in model.graph.inputs}
-    inputs: list[Tensor] = []
-    for tensor in manifest.inputs:
+    values = {value.name: value for value in model.graph.inputs}
+    inputs = merged_tensors(manifest, manifest.inputs)
+    for tensor, merged in zip(manifest.inputs, inputs, strict=True):
         if tensor.role == "step_noise":
-            slices, rows, *rest = tensor.shape
-            tensor = replace(tensor, shape=(rows, slices, *rest))
-            _transpose(model.graph, shape_of[tensor.name])
-        elif tensor.role == "guidance_scale":
-            tensor = replace(tensor, shape=(manifest.outputs[0].shape[0], 1))
-            if not _per_row(model, shape_of[tensor.name], tensor):
-                return None
-        inputs.append(tensor)
-    if tuple(inputs) != manifest.inputs:
+            _transpose(model.graph, values[tensor.name])
+        elif tensor.role == "guidance_scale" and not _per_row(model, values[tensor.name], merged):
+            return None
+    if inputs != manifest.inputs:
         model.metadata_props.pop(METADATA_KEY, None)
-    return tuple(inputs)
+    return inputs
+
+
+def merged_tensors(manifest: Manifest, inputs: Sequence[Tensor]) -> tuple[Tensor, ...]:
+    """``inputs`` of the sampler, or of a graph of it, with the batch on axis 0."""
+    rows, found = manifest.outputs[0].shape[0], []
+    for tensor in inputs:
+        if tensor.role == "step_noise":
+            slices, batch, *rest = tensor.shape
+            tensor = replace(tensor, shape=(batch, slices, *rest))
+        elif tensor.role == "guidance_scale":
+            tensor = replace(tensor, shape=(rows, 1))
+        found.append(tensor)
+    return tuple(found)
+
+
+def whole_noise(model: ir.Model, manifest: Manifest) -> Manifest:
+    """Let a chunk take all of the sampler's ``step_noise`` and cut its own slices out of it; the manifest of that."""
+    assert manifest.chunk is not None
+    own = next((tensor for tensor in manifest.inputs if tensor.role == "step_noise"), None)
+    whole = next((tensor for tensor in manifest.sampler_inputs if tensor.role == "step_noise"), None)
+    if own is None or whole is None or own == whole:
+        return manifest
+    value = next(value for value in model.graph.inputs if value.name == own.name)
+    numbers = [value]
+    for name, number in zip(("from", "to", "axis"), (*manifest.chunk.slices, 0), strict=True):
+        label = f"{value.name}.{name}"
+        numbers.append(ir.val(label, const_value=ir.tensor(np.array([number], dtype=np.int64), name=label)))
+        model.graph.register_initializer(numbers[-1])
+    node = ir.node("Slice", numbers, name=f"{value.name}.own")
+    _read_instead(value, node, ir.Shape(own.shape), "own_slices")
+    value.shape = ir.Shape(whole.shape)
+    model.graph.insert_before(model.graph[0], node)
+    model.metadata_props.pop(METADATA_KEY, None)
+    return replace(manifest, inputs=tuple(whole if tensor is own else tensor for tensor in manifest.inputs))
 
 
 def _transpose(graph: ir.Graph, value: ir.Value) -> None:
@@ -54,7 +84,7 @@ def _transpose(graph: ir.Graph, value: ir.Value) -> None:
     assert value.shape is not None
     axes = [1, 0, *range(2, len(value.shape))]
     node = ir.node("Transpose", [value], {"perm": axes}, name=f"{value.name}.slices_first")
-    _read_instead(value, node, ir.Shape(list(value.shape)))
+    _read_instead(value, node, ir.Shape(list(value.shape)), "slices")
     value.shape = ir.Shape([value.shape[axis] for axis in axes])
     graph.insert_before(graph[0], node)
 
@@ -90,10 +120,10 @@ def _ranks(model: ir.Model) -> dict[str, int]:
     return {str(value.name): len(value.shape) for value in values if value.shape is not None}
 
 
-def _read_instead(value: ir.Value, node: ir.Node, shape: ir.Shape) -> None:
+def _read_instead(value: ir.Value, node: ir.Node, shape: ir.Shape, name: str) -> None:
     """All that read ``value``, but ``node``, read its output from here on, inner graphs too."""
     out = node.outputs[0]
-    out.name, out.shape = f"{value.name}.slices", shape
+    out.name, out.shape = f"{value.name}.{name}", shape
     if value.dtype is not None:
         out.dtype = value.dtype
     for user, index in value.uses():

@@ -6,11 +6,11 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
-from samplegraph.export.atomic import replacing
 from samplegraph.export.errors import ExportError
 
 CONFIG = "config.pbtxt"
@@ -36,41 +36,71 @@ def check_target(repository: Path, name: str, version: int, force: bool) -> None
         raise ExportError(f"version={version} of {repository / name} exists; give another version, or --force")
 
 
-def write_version(
-    files: Mapping[str, Path | bytes], config: str, repository: Path, name: str, version: int, force: bool
-) -> None:
-    """Write ``files`` (what a path below the version's folder holds: a copy of a file, or bytes) and config.pbtxt.
+@dataclass(frozen=True)
+class Content:
+    """One version of a model: what a path below its folder holds, a copy of a file or bytes, and its config.pbtxt."""
 
-    A new model is renamed into place as one folder, a further version of a model as the version's folder.
+    name: str
+    config: str
+    files: Mapping[str, Path | bytes]
+
+
+def write_version(models: Sequence[Content], repository: Path, version: int, force: bool) -> None:
+    """Write that version of each model; all are on the disk before the first is renamed into place, the last one last.
+
+    A new model is renamed into place as one folder, a further version of a model as the version's folder. What is
+    replaced is put back where a later rename fails.
 
     Raises:
-        ExportError: the model has a config.pbtxt that says otherwise and ``force`` is not set, or files cannot be
+        ExportError: a model has a config.pbtxt that says otherwise and ``force`` is not set, or files cannot be
             written.
     """
-    model = repository / name
-    old, target = model / CONFIG, model / str(version)
-    if old.exists() and not force and not _says(old, config):
-        raise ExportError(f"{old} says otherwise than this graph needs; give another --name, or --force to replace it")
+    for model in models:
+        old = repository / model.name / CONFIG
+        if old.exists() and not force and not _says(old, model.config):
+            raise ExportError(
+                f"{old} says otherwise than this graph needs; give another --name, or --force to replace it"
+            )
     with _staging(repository) as staging:
-        new = staging / "new"
-        made = new / str(version)
-        for place, content in files.items():
-            (made / place).parent.mkdir(parents=True, exist_ok=True)
-            if isinstance(content, bytes):
-                (made / place).write_bytes(content)
-            else:
-                shutil.copyfile(content, made / place)
-            with (made / place).open("rb") as stream:
-                os.fsync(stream.fileno())
-        (new / CONFIG).write_text(config, encoding="utf-8")
-        if not model.exists():
-            new.rename(model)
-            return
+        for model in models:
+            _stage(staging / model.name, model, version)
+        undo: list[tuple[Path, Path]] = []
+        try:
+            for model in models:
+                _place(staging, repository, model.name, version, undo)
+        except OSError:
+            for now, before in reversed(undo):
+                now.rename(before)
+            raise
+
+
+def _stage(folder: Path, model: Content, version: int) -> None:
+    made = folder / str(version)
+    made.mkdir(parents=True)
+    for place, content in model.files.items():
+        (made / place).parent.mkdir(parents=True, exist_ok=True)
+        if isinstance(content, bytes):
+            (made / place).write_bytes(content)
+        else:
+            shutil.copyfile(content, made / place)
+        with (made / place).open("rb") as stream:
+            os.fsync(stream.fileno())
+    (folder / CONFIG).write_text(model.config, encoding="utf-8")
+
+
+def _place(staging: Path, repository: Path, name: str, version: int, undo: list[tuple[Path, Path]]) -> None:
+    """Rename one model into place, each rename with its reverse in ``undo``."""
+    new, model = staging / name, repository / name
+    moves = [(new, model)]
+    if model.exists():
+        moves = [(new / part, model / part) for part in (str(version), CONFIG)]
+    for source, target in moves:
         if target.exists():
-            target.rename(staging / "old")
-        made.rename(target)
-        with replacing(old) as temporary:
-            temporary.write_text(config, encoding="utf-8")
+            kept = staging / f"{name}.{target.name}.before"
+            target.rename(kept)
+            undo.append((kept, target))
+        source.rename(target)
+        undo.append((target, source))
 
 
 def _says(file: Path, config: str) -> bool:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from networks import CrossAttention, TinyDiT, TinyUNet, Unconditional, seeded
 from torch import nn
+from triton_files import model_config_schema
 
 from samplegraph.export import Captures, compiler
 from samplegraph.models import load
@@ -59,3 +60,9 @@ def quick_export(monkeypatch: pytest.MonkeyPatch, captures: Captures, networks: 
 def networks() -> dict[str, Any]:
     """Models by what ``--model`` says."""
     return {}
+
+
+@pytest.fixture(scope="session")
+def schema() -> Any:
+    """model_config.proto of Triton."""
+    return model_config_schema()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import shutil
 from collections.abc import Callable
@@ -16,72 +15,19 @@ import onnx_ir as ir
 import onnxruntime
 import pytest
 from conftest import toy_graph, toy_manifest
-from google.protobuf import text_format
 from torch import nn
+from triton_files import check, compiled
 
-from samplegraph.export import Captures, compile
+from samplegraph.export import Captures
 from samplegraph.export.cli import main
 from samplegraph.export.errors import ExportError
-from samplegraph.export.triton import model as triton
 from samplegraph.export.triton.graph import batch_first
 from samplegraph.export.triton.model import lay_out
-from samplegraph.models import Sampler
+from samplegraph.export.triton.served import MAX_BATCH
 from samplegraph.runtime import Engine, read_manifest
 from samplegraph.runtime.manifest import Tensor
-from samplegraph.schedulers import create
 
 LABELS = Tensor("class_labels", "int64", ("B",), "condition", "class", minimum=0, maximum=10)
-
-
-@pytest.fixture(scope="module")
-def schema() -> Any:
-    """model_config.proto as tritonclient has it; its package needs grpcio, this module of it does not."""
-    found = importlib.util.find_spec("tritonclient")
-    assert found is not None
-    (folder,) = found.submodule_search_locations or ()
-    spec = importlib.util.spec_from_file_location("triton_schema", Path(folder) / "grpc" / "model_config_pb2.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def check(version: Path, schema: Any) -> Any:
-    """The configuration, parsed, once it is found to be what Triton's ONNX Runtime backend accepts for the graph.
-
-    The rules are those of ``CompareDimsSupported`` and ``ValidateInputs`` in
-    https://github.com/triton-inference-server/onnxruntime_backend.
-    """
-    config = text_format.Parse((version.parent / "config.pbtxt").read_text(), schema.ModelConfig())
-    assert config.name == version.parent.name
-    assert config.backend == "onnxruntime"
-    session = onnxruntime.InferenceSession(str(version / "model.onnx"))
-    for declared, real in ((config.input, session.get_inputs()), (config.output, session.get_outputs())):
-        assert [each.name for each in declared] == [each.name for each in real]
-        for each, tensor in zip(declared, real, strict=True):
-            assert schema.DataType.Name(each.data_type) == {
-                "tensor(float)": "TYPE_FP32",
-                "tensor(int64)": "TYPE_INT64",
-            }[tensor.type]
-            graph = [axis if isinstance(axis, int) else -1 for axis in tensor.shape]
-            dims = list(each.reshape.shape if each.HasField("reshape") else each.dims)
-            assert all(axis == -1 or axis >= 1 for axis in each.dims)
-            assert each.dims
-            if graph:
-                assert ([-1, *dims] if config.max_batch_size else dims) == graph
-            else:
-                assert not config.max_batch_size
-                assert dims == [1]
-    return config
-
-
-def compiled(
-    folder: Path, scheduler: str, captures: Captures, denoiser: nn.Module, scale: float | None = None, **more: Any
-) -> Path:
-    sampler = Sampler(denoiser, create(scheduler, 3), **({} if scale is None else {"guidance_scale": scale}))
-    program = compile(sampler, captures=captures, **more)
-    return program.save(folder / "build" / f"{program.manifest.name}.onnx")
 
 
 @pytest.mark.parametrize(
@@ -155,7 +101,7 @@ def test_a_version_holds_the_graph_its_weights_and_its_manifest(
 def test_a_changed_graph_no_longer_claims_its_manifest(toy: Callable[..., Path], tmp_path: Path) -> None:
     file = toy(batch="batch", slices=2, conditions=(LABELS,))
     made = lay_out(file, tmp_path / "models")
-    assert made.max_batch == triton.MAX_BATCH
+    assert made.max_batch == MAX_BATCH
     assert not onnx.load(made.folder / "model.onnx").metadata_props
     plain = lay_out(file, tmp_path / "models", name="plain", max_batch=0)
     assert (plain.folder / "model.onnx").read_bytes() == file.read_bytes()
@@ -236,8 +182,8 @@ def test_a_full_disk_leaves_the_repository_as_it_was(
         (("moved.onnx",), "its weights file 'w.bin' is missing"),
         (("outside.onnx",), "its weights '../w.bin' lie outside its folder"),
         (("optimised.onnx",), "give the plain graph"),
-        (("chunk.onnx",), "is of layout 'chunked:2', which takes several calls per sample"),
-        (("toy.sm89.engine",), "is no ONNX graph"),
+        (("chunk.onnx",), "is chunk 0 of 2 and is not called so"),
+        (("toy.sm89.engine",), "no such file; keep the sidecar beside"),
         (("toy.onnx", "--name", "../x"), "name='../x' is not allowed"),
         (("toy.onnx", "--name", ".x"), "name='.x' is not allowed"),
         (("toy.onnx", "--version", "0"), "version=0 is not allowed"),
