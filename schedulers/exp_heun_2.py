@@ -14,9 +14,10 @@ class ExpHeun2(Scheduler):
     """Two-stage exponential Runge-Kutta on x0 with its second stage at the end of the step, ComfyUI's
     ``exp_heun_2_x0``.
 
-    Hochbruck and Ostermann 2005 (SIAM J. Numer. Anal. 43), eq. 5.4, in lambda as in Zhang et al. 2023
-    (arXiv:2308.02157, Algorithm 1), with c2 = 1. 2 NFE per step and 1 in one that ends at sigma = 0. No noise. Order 2. The same as ``seeds_2`` with ``eta=0``, ``r=1`` and
-    ``phi_2``; its second evaluation is at the next grid point.
+    Hochbruck and Ostermann 2005 (SIAM J. Numer. Anal. 43), eq. 5.4 with c2 = 1, in lambda = log(alpha/sigma) as in
+    Zhang et al. 2023 (arXiv:2308.02157, section 3.1). 2 NFE per step and 1 in one that ends at sigma = 0. No noise.
+    Order 2. The same as ``seeds_2`` with ``eta=0``, ``r=1`` and ``phi_2``; its second evaluation is at the next grid
+    point.
     """
 
     paper = "arXiv:2308.02157"
