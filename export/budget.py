@@ -47,10 +47,13 @@ class Budget:
         return self.weight_bytes + _NODE_BYTES * self.nodes
 
 
-def check(nodes: int, nfe: int, weight_bytes: int, *, force: bool, tell: Teller | None) -> None:
+def check(
+    nodes: int, nfe: int, weight_bytes: int, *, recurrent: Callable[[], bool], force: bool, tell: Teller | None
+) -> None:
     """Warn or refuse where ``nfe`` copies of ``nodes`` nodes load slowly.
 
     Args:
+        recurrent: whether layouts ``step`` and ``loop`` would be possible; asked where they are to be named.
         tell: takes a warning; ``warnings.warn`` where left out.
 
     Raises:
@@ -63,7 +66,8 @@ def check(nodes: int, nfe: int, weight_bytes: int, *, force: bool, tell: Teller 
         f"{nfe} evaluations make about {budget.nodes:,} nodes, which ONNX Runtime loads in about "
         f"{budget.seconds:,.0f} s and {budget.memory / 1e9:.1f} GB"
     )
-    remedy = f"give fewer steps, or layout='chunked:{chunk(nodes)}', 'step' or 'loop'"
+    layouts = f"layout='chunked:{chunk(nodes)}'" + (", 'step' or 'loop'" if recurrent() else "")
+    remedy = f"give fewer steps, or {layouts}"
     if budget.node_seconds > REFUSE and not force:
         raise ExportError(f"{what}; {remedy}, or force=True (--force)")
     (tell or _warn)(f"{what}; {remedy}, for a faster load")

@@ -18,6 +18,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from importlib.metadata import version
 from itertools import count
 from typing import Any
@@ -36,7 +37,7 @@ from samplegraph.export.passes.pipeline import tidy_linked
 from samplegraph.export.phases import Listener, Phases
 from samplegraph.export.precision.policy import Converter, precision_of
 from samplegraph.export.program import Program
-from samplegraph.export.sampling.coefficients import recurrent_tables
+from samplegraph.export.sampling.coefficients import drives, recurrent_tables
 from samplegraph.export.sampling.layout import Layout, parse_layout
 from samplegraph.export.sampling.lower import lower_sampler
 from samplegraph.export.sampling.part import Part, drop_unread, number, part, take_visited
@@ -114,11 +115,12 @@ def compile(
     size = sum(p.nbytes for p in parameters)
     evaluations = sampler.profile.evaluations
     nfe = max(form.size, 1) if tables else max(sum(map(len, evaluations[s.first : s.last])) for s in segments)
-    budget.check(len(parameters), nfe, size, force=force, tell=lambda _: None)  # at least one node for each
+    within_budget = partial(budget.check, recurrent=lambda: drives(sampler), force=force)
+    within_budget(len(parameters), nfe, size, tell=lambda _: None)  # at least one node for each
     with phases.phase("capture denoiser"), captures.hashing(sampler.denoiser.network):
         targets = _targets(sampler, sig, captures, convert)
     nodes = max(len(target.denoiser.graph) for target in targets.values())
-    budget.check(nodes, nfe, size, force=force, tell=tell)
+    within_budget(nodes, nfe, size, tell=tell)
     if tables is not None:
         widest = max(targets.values(), key=lambda target: target.rows)
         with phases.phase("link", max(form.size, 1)) as site_done:

@@ -86,11 +86,11 @@ def plan(scheduler: Scheduler, network: Parameterisation | str | None = None) ->
         kind = network or scheduler.prediction.prediction_type or scheduler.default_prediction_type
         network = Parameterisation.of(scheduler.grid, kind)
     if scheduler.prediction.thresholding:
-        raise NotAffineError(f"{scheduler.name} with thresholding is not affine; trace it instead")
+        raise NotAffineError(f"{scheduler.name} with thresholding is not affine")
     try:
         steps = [_read_step(scheduler, network, i) for i in scheduler.indices]
     except (TypeError, ZeroDivisionError, OverflowError) as error:
-        raise NotAffineError(f"{scheduler.name} is not affine: {error}; trace it instead") from error
+        raise NotAffineError(f"{scheduler.name} is not affine: {error}") from error
     clip = scheduler.prediction.clip_sample_range if scheduler.prediction.clip_sample else None
     calls = max(len(step.points) for step in steps)
     sizes = {"state": len(steps[0].state), "output": calls, "clean": calls if clip is not None else 0}

@@ -14,5 +14,5 @@ def tensor(x: Any) -> torch.Tensor:
         TypeError: it is not.
     """
     if not isinstance(x, torch.Tensor):
-        raise TypeError(f"this scheduler needs tensors, not {type(x).__name__}; trace it")
+        raise TypeError(f"this scheduler needs tensors, not {type(x).__name__}")
     return x

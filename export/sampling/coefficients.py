@@ -65,6 +65,15 @@ def sampler_digest(sampler: Sampler) -> str:
     return hashlib.sha256(json.dumps(own, sort_keys=True).encode()).hexdigest()
 
 
+def drives(sampler: Sampler) -> bool:
+    """Whether tables of coefficients can drive ``sampler``, as layouts ``step`` and ``loop`` need."""
+    try:
+        _reading(sampler, Layout("step"))
+    except ExportError:
+        return False
+    return True
+
+
 def _reading(sampler: Sampler, layout: Layout) -> Reading:
     scheduler, denoiser = sampler.scheduler, sampler.denoiser
     remedy = f"choose layout 'unrolled' or 'chunked:K' for {scheduler.name}"
@@ -83,8 +92,7 @@ def _reading(sampler: Sampler, layout: Layout) -> Reading:
     try:
         return recurrence(plan(scheduler, denoiser.output_is), sampler.task.begin)
     except NotAffineError as error:
-        reason = str(error).replace("; trace it instead", "").replace("; trace it", "")
-        raise ExportError(f"layout={str(layout)!r} needs an affine scheduler, and {reason}; {remedy}") from error
+        raise ExportError(f"layout={str(layout)!r} needs an affine scheduler, and {error}; {remedy}") from error
 
 
 def _table(sampler: Sampler, reading: Reading, registers: Sequence[str], slices: int) -> CoefficientTable:

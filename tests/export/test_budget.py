@@ -32,17 +32,29 @@ def test_a_chunk_loads_quickly(nodes: int) -> None:
 
 def test_warned_refused_forced() -> None:
     told: list[str] = []
-    check(500, 10, 0, force=False, tell=told.append)
+    check(500, 10, 0, recurrent=lambda: True, force=False, tell=told.append)
     assert told == []
-    check(1320, 25, 3_300_000_000, force=False, tell=told.append)
+    check(1320, 25, 3_300_000_000, recurrent=lambda: True, force=False, tell=told.append)
     assert len(told) == 1
     assert "about 33,000 nodes" in told[0]
     assert "layout='chunked:" in told[0]
     with pytest.raises(ExportError, match=r"about 1,320,000 nodes.*force=True"):
-        check(1320, 1000, 0, force=False, tell=told.append)
+        check(1320, 1000, 0, recurrent=lambda: True, force=False, tell=told.append)
     assert len(told) == 1
-    check(1320, 1000, 0, force=True, tell=told.append)
+    check(1320, 1000, 0, recurrent=lambda: True, force=True, tell=told.append)
     assert len(told) == 2
+
+
+def test_only_possible_layouts_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Thresholding is not linear in the sample, so that no table of coefficients drives it."""
+    monkeypatch.setattr(budget, "WARN", 1e-9)
+    monkeypatch.setattr(budget, "REFUSE", 1e-9)
+    model = seeded(TinyUNet())
+    affine, thresholding = create("ddim", 5), create("ddim", 5, thresholding=True)
+    with pytest.raises(ExportError, match=r"layout='chunked:\d+', 'step' or 'loop', or force=True"):
+        compile(Sampler(model, affine))
+    with pytest.raises(ExportError, match=r"layout='chunked:\d+', or force=True"):
+        compile(Sampler(model, thresholding))
 
 
 def test_compiling(monkeypatch: pytest.MonkeyPatch, captures: Captures) -> None:
