@@ -22,7 +22,7 @@ from samplegraph.schedulers import create
 pytestmark = pytest.mark.gpu
 
 RELATIVE, COSINE = 1e-3, 0.999
-LAYOUTS = ("unrolled", "chunked:1", "step")
+LAYOUTS = ("unrolled", "chunked:1", "repeated:2", "step")
 MODELS = {"unet": TinyUNet, "dit": TinyDiT}
 PROVIDERS = ("cuda", "tensorrt", "nvtensorrtrtx")
 

@@ -139,14 +139,17 @@ def test_all_memory_is_given_back(toy: Toy, cuda: FakeCuda, trt: Any) -> None:
 # Layouts: chunks and single evaluations keep what they hand on in the GPU's memory.
 
 
+LAYOUTS = ("chunked:2", "repeated:3", "step")
+
+
 @pytest.fixture(scope="module")
 def layouts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Four steps of a solver with history, in chunks and in single evaluations; weights inside."""
     folder, found, captures = tmp_path_factory.mktemp("layouts"), {}, Captures()
     sampler = Sampler(seeded(TinyUNet()), create("dpm_multistep", steps=4))
-    for layout in ("chunked:2", "step"):
+    for layout in LAYOUTS:
         other = Sampler(sampler.model, create("dpm_multistep", steps=3))
-        more = [other] if layout == "step" else []
+        more = [] if layout == "chunked:2" else [other]
         program = compile(sampler, batch="dynamic", layout=layout, more=more, weights="embed", captures=captures)
         found[layout] = Path(program.save(folder / f"{program.manifest.name}.onnx"))
     return found
@@ -164,7 +167,7 @@ GIVEN = {"seed": [4, 5], "class_labels": [1, 3], "guidance_scale": 1.5}
 
 
 @pytest.mark.parametrize("by", ["tensorrt", "cuda"])
-@pytest.mark.parametrize("layout", ["chunked:2", "step"])
+@pytest.mark.parametrize("layout", LAYOUTS)
 def test_what_is_handed_on_stays_on_the_gpu(
     layouts: dict[str, Path], cuda: FakeCuda, trt: Any, monkeypatch: pytest.MonkeyPatch, layout: str, by: str
 ) -> None:
@@ -175,7 +178,7 @@ def test_what_is_handed_on_stays_on_the_gpu(
     engine = Engine(engines(graph)) if by == "tensorrt" else Engine(graph, providers=by)
     assert close(engine(**GIVEN), plain(**GIVEN))
     assert cuda.calls["out"] == 1
-    assert cuda.calls["on"] >= (2 if layout == "chunked:2" else 6)
+    assert cuda.calls["on"] >= {"chunked:2": 2, "repeated:3": 2, "step": 6}[layout]
     previews: list[Any] = []
     expected: list[Any] = []
     for _ in range(2):
@@ -186,8 +189,9 @@ def test_what_is_handed_on_stays_on_the_gpu(
     assert all(close(a, b) for a, b in zip(previews, 2 * expected, strict=True))
 
 
-def test_other_step_counts(layouts: dict[str, Path], trt: Any) -> None:
-    graph = layouts["step"]
+@pytest.mark.parametrize("layout", LAYOUTS[1:])
+def test_other_step_counts(layouts: dict[str, Path], trt: Any, layout: str) -> None:
+    graph = layouts[layout]
     assert close(Engine(engines(graph))(**GIVEN, steps=3), Engine(graph)(**GIVEN, steps=3))
 
 
