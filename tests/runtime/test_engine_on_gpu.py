@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from fake_cuda import CAPTURE_FAILED, OUT_OF_MEMORY, FakeCuda
 from fake_providers import FakeProviders
 from fake_tensorrt import fake_tensorrt, write_engine
@@ -307,6 +308,22 @@ def test_what_does_not_fit_on_the_gpu_is_refused(
 ) -> None:
     with pytest.raises(InputError, match=words):
         Engine(write_engine(toy()))(seed=0, class_labels=OnGpu(cuda, array, device))
+
+
+def test_what_cannot_be_read_through_dlpack_is_refused(toy: Toy, cuda: FakeCuda, trt: Any) -> None:
+    class Odd(OnGpu):
+        def __dlpack__(self, *, stream: int) -> object:
+            return torch.zeros(1, 1, 4, 4).transpose(2, 3).__dlpack__()
+
+    class Broken(OnGpu):
+        def __dlpack__(self, *, stream: int) -> object:
+            raise BufferError("requires\ngrad")
+
+    engine, noise = Engine(write_engine(toy())), np.zeros((1, 1, 4, 4), np.float32)
+    with pytest.raises(InputError, match="noise is not packed in the GPU's memory"):
+        engine(noise=Odd(cuda, noise), class_labels=0)
+    with pytest.raises(InputError, match=r"noise cannot be read through DLPack \(requires grad\)"):
+        engine(noise=Broken(cuda, noise), class_labels=0)
 
 
 def test_the_host_reads_no_gpu(toy: Toy, cuda: FakeCuda) -> None:
