@@ -124,7 +124,7 @@ def test_a_room_s_folders_stand_above_what_they_import(room: str) -> None:
 
 
 #: What verification needs to run a set of graphs, and offline optimisation to load one, as the runtimes do.
-DRIVING = ("chunks", "constants", "evaluations", "values", "optimized", "precision", "errors")
+DRIVING = ("chunks", "constants", "evaluations", "values", "optimized", "precision", "errors", "gpu.tensorrt_library")
 
 
 def test_the_compiler_knows_of_the_runtime_its_manifest_and_how_graphs_are_driven_not_the_engine() -> None:

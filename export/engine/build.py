@@ -9,10 +9,11 @@ from typing import Any
 from samplegraph.export.atomic import replacing
 from samplegraph.export.engine.batch_profile import BatchProfile
 from samplegraph.export.engine.builders import BuilderKind
-from samplegraph.export.engine.listening import Listener, error_log, progress_monitor, said
+from samplegraph.export.engine.listening import Listener, progress_monitor, said
 from samplegraph.export.engine.settings import BuildSettings
 from samplegraph.export.errors import ExportError
 from samplegraph.runtime.errors import CancelledError, one_line
+from samplegraph.runtime.gpu.tensorrt_library import error_log
 from samplegraph.runtime.manifest import Manifest
 
 _TURING = "sm75"

@@ -1,4 +1,4 @@
-"""What a builder says while it works: its log, and how far it is."""
+"""What a builder says while it works: how far it is, and why it stopped."""
 
 from __future__ import annotations
 
@@ -9,21 +9,6 @@ from samplegraph.runtime.errors import one_line
 
 #: ``listener(phase, done, total)``; where it returns False the build is cancelled.
 Listener = Callable[[str, int, int], object]
-
-
-def error_log(trt: Any) -> tuple[Any, list[str]]:
-    """A logger for ``trt``, and the list that it writes errors to."""
-    errors: list[str] = []
-
-    class Log(trt.ILogger):  # type: ignore[misc]
-        def __init__(self) -> None:
-            trt.ILogger.__init__(self)
-
-        def log(self, severity: Any, message: str) -> None:
-            if severity in (trt.ILogger.Severity.ERROR, trt.ILogger.Severity.INTERNAL_ERROR):
-                errors.append(message)
-
-    return Log(), errors
 
 
 def progress_monitor(trt: Any, listener: Listener) -> Any:

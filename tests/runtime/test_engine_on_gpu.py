@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import sys
 import threading
+import weakref
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -308,6 +309,23 @@ def test_what_does_not_fit_on_the_gpu_is_refused(
 ) -> None:
     with pytest.raises(InputError, match=words):
         Engine(write_engine(toy()))(seed=0, class_labels=OnGpu(cuda, array, device))
+
+
+def test_a_capsule_keeps_its_memory_until_it_is_read(toy: Toy, cuda: FakeCuda, trt: Any) -> None:
+    class Copying(OnGpu):
+        """Gives a copy that only the capsule keeps."""
+
+        def __dlpack__(self, *, stream: int) -> object:
+            copy = OnGpu(cuda, cuda.array(self.address, self.shape, self.dtype))
+            weakref.finalize(copy, cuda.cudaFree, copy.address)
+            return dlpack.capsule(copy.address, copy.shape, copy.dtype, copy.device, copy)
+
+    graph, noise = toy(), np.random.default_rng(0).normal(size=(1, 1, 4, 4)).astype(np.float32)
+    engine, blocks = Engine(write_engine(graph)), len(cuda.blocks)
+    given = Copying(cuda, noise)
+    assert close(engine(noise=given, class_labels=0), Engine(graph)(noise=noise, class_labels=0))
+    reserved = 4 + 2 + 1 + 1  # the lane's tensors, its pinned memory, that for the sample, and what was given
+    assert len(cuda.blocks) == blocks + reserved
 
 
 def test_what_cannot_be_read_through_dlpack_is_refused(toy: Toy, cuda: FakeCuda, trt: Any) -> None:
