@@ -42,7 +42,7 @@ lint: $(TEST_READY) ## ruff, and mypy on an installed wheel (the editable tree i
 	rm -rf build/lint && mkdir -p build
 	$(BIN)/python -m build --no-isolation --outdir build/lint . > build/lint.log 2>&1 || { cat build/lint.log; exit 1; }
 	$(PIP) install --no-deps --target build/lint/site build/lint/*.whl
-	MYPYPATH=build/lint/site $(BIN)/mypy -p samplegraph | sed 's#^build/lint/site/samplegraph/##'
+	MYPYPATH=build/lint/site $(BIN)/mypy -p samplegraph -p examples | sed 's#^build/lint/site/samplegraph/##'
 
 bench: $(TEST_READY) ## run the benchmarks and write their table into README.md (BENCH_ARGS=--quick: a glance)
 	$(BIN)/python -m benchmarks $(BENCH_ARGS)

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tomllib
 from dataclasses import fields, is_dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,8 @@ from samplegraph.export.cli.errors import is_usage
 from samplegraph.runtime import manifest as manifest_module
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+FOLDERS = [*sorted((ROOT / "docs").rglob("*.md")), *sorted((ROOT / "examples").rglob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *FOLDERS]
 NAMES = [page.relative_to(ROOT).as_posix() for page in PAGES]
 FENCE = re.compile(
     r"(?:<!-- from (?P<source>\S+) -->\n)?^```(?P<language>\w*)\n(?P<text>.*?)^```$", re.DOTALL | re.MULTILINE
@@ -75,6 +77,8 @@ def test_commands_are_ones_that_exist(name: str) -> None:
             case ["pip", "install", *what]:
                 for extra in re.findall(r"\[(.*?)\]", " ".join(what)):
                     assert set(extra.split(",")) <= set(EXTRAS), command
+            case ["examples.policy" | "examples.signal" as example, *arguments]:
+                import_module(f"{example}.__main__").parser().parse_args(arguments)
             case ["git", "clone", _] | ["cd", _] | ["pytest" | "ruff" | "mypy", *_]:
                 pass
             case other:

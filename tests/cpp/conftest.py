@@ -5,13 +5,11 @@ from __future__ import annotations
 import ctypes
 import importlib.util
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import NoReturn
 
 import pytest
 
@@ -38,20 +36,8 @@ _module("overhead", Path(__file__).with_name("overhead.py"))
 @pytest.fixture(scope="session")
 def built() -> Path:
     """The build folder of the preset ``test``."""
-    if shutil.which("c++") is None and "CXX" not in os.environ:
-        _without("no C++ compiler")
-    try:
-        folder: Path = cpp_build.build.build("test")
-    except cpp_build.build.Unavailable as error:
-        _without(str(error))
+    folder: Path = cpp_build.built_or_skipped()
     return folder
-
-
-def _without(reason: str) -> NoReturn:
-    """Skip, or fail where ``SAMPLEGRAPH_REQUIRE_CPP`` is set."""
-    if os.environ.get("SAMPLEGRAPH_REQUIRE_CPP"):
-        pytest.fail(reason)
-    pytest.skip(reason)
 
 
 @pytest.fixture(scope="session")
