@@ -12,7 +12,7 @@ namespace cli {
 const char* const kHelp =
     R"(Usage: samplegraph-run FILE [OPTIONS]
 
-Draw samples with a compiled sampler, and write them as a picture or an array.
+Draw samples with a compiled sampler, a graph or an engine, and write them as a picture or an array.
 
   --seed N[,N...]         one seed, or one per sample; default 0
   --set NAME=VALUE        an input: class_labels=3,1,4 or name=@file.npy; repeatable
@@ -28,9 +28,13 @@ Draw samples with a compiled sampler, and write them as a picture or an array.
   --json                  with --describe: the manifest itself; with --bench: the figures as JSON
 
   --onnxruntime PATH      libonnxruntime or its folder; default: $SAMPLEGRAPH_ONNXRUNTIME, else the loader's path
-  --providers A,B         ONNX Runtime providers in order, such as cuda; default: cpu
+  --providers A,B         ONNX Runtime providers in order, such as cuda, or auto: the best that starts here; default: cpu
+  --tf32                  let a GPU multiply float32 with 10 bits of mantissa
   --threads N             threads within an operator; default: one per core
   --affinity TEXT         processors of those threads, as ONNX Runtime's intra_op_thread_affinities: "2;3"
+  --tensorrt PATH         of an engine: libnvinfer or libtensorrt_rtx, or its folder; default: $SAMPLEGRAPH_TENSORRT or
+                          $SAMPLEGRAPH_TENSORRT_RTX, else the loader's path
+  --device N              of an engine: the GPU, as CUDA numbers them; default: 0
   --version, -h, --help
 
 Example: samplegraph-run digits-ddim-25.onnx --seed 0 --set class_labels=3,1,4 --output out.png
@@ -81,8 +85,11 @@ std::vector<std::string> names(const std::string& text) {
 
 void add_setting(Arguments& out, const std::string& item) {
   Setting setting = parse_setting(item);
-  for (const char* reserved : {"seed", "samples", "steps", "rng", "progress", "preview"}) {
+  for (const char* reserved : {"seed", "samples", "steps", "rng"}) {
     if (setting.name == reserved) refuse("--set ", setting.name, " is not an input of the graph; give --", reserved, " instead");
+  }
+  for (const char* reserved : {"progress", "preview", "device_output"}) {
+    if (setting.name == reserved) refuse("--set ", setting.name, " is not an input of the graph; leave it out");
   }
   for (const Setting& each : out.settings) {
     if (each.name == setting.name) refuse("--set ", each.name, " is given twice; give it once, a list as ", each.name, "=1,2,3");
@@ -110,6 +117,8 @@ const std::map<std::string, Action>& with_value() {
       {"--onnxruntime", [](Arguments& a, const std::string& t) { a.onnxruntime = t; }},
       {"--providers", [](Arguments& a, const std::string& t) { a.providers = names(t); }},
       {"--threads", [](Arguments& a, const std::string& t) { a.threads = small("threads", t, 1); }},
+      {"--tensorrt", [](Arguments& a, const std::string& t) { a.tensorrt = t; }},
+      {"--device", [](Arguments& a, const std::string& t) { a.device = small("device", t, 0); }},
       {"--affinity", [](Arguments& a, const std::string& t) { a.affinity = t; }},
   };
   return table;
@@ -117,7 +126,7 @@ const std::map<std::string, Action>& with_value() {
 
 const std::map<std::string, bool Arguments::*> kFlags = {
     {"--help", &Arguments::help},         {"-h", &Arguments::help},       {"--version", &Arguments::version},
-    {"--describe", &Arguments::describe}, {"--json", &Arguments::json},
+    {"--describe", &Arguments::describe}, {"--json", &Arguments::json},     {"--tf32", &Arguments::tf32},
 };
 
 }  // namespace

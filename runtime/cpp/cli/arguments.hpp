@@ -10,13 +10,13 @@
 namespace cli {
 
 struct Arguments {
-  bool help = false, version = false, describe = false, json = false;
-  std::string file, output, onnxruntime, affinity;
+  bool help = false, version = false, describe = false, json = false, tf32 = false;
+  std::string file, output, onnxruntime, tensorrt, affinity;
   std::optional<Seeds> seeds;
   std::vector<Setting> settings;
   std::optional<double> guidance_scale;
   std::int64_t samples = 0, steps = 0;
-  int bench = 0, warm_up = 5, threads = 0;
+  int bench = 0, warm_up = 5, threads = 0, device = 0;
   sg_rng rng = SG_TORCH;
   std::vector<std::string> providers;
 };

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <cstdio>
 #include <iostream>
+#include <sstream>
 
 #include "cli/arguments.hpp"
 #include "cli/bench.hpp"
@@ -74,15 +75,20 @@ void write(const samplegraph::Array& samples, const std::string& output) {
 }
 
 void report(const cli::Arguments& arguments, const samplegraph::Array& samples, const std::string& output, double load,
-            double draw) {
+            double draw, const std::string& providers) {
   std::string size;
   for (std::size_t axis = 1; axis < samples.shape().size(); ++axis) {
     size += (axis > 1 ? "x" : "") + std::to_string(samples.shape()[axis]);
   }
   if (arguments.bench > 0 && arguments.json) return;
-  std::printf("%s  %lld %s of %s, loaded in %.2f s, sampled in %.2f s\n", output.c_str(),
+  std::printf("%s  %lld %s of %s, loaded in %.2f s, sampled in %.2f s by %s\n", output.c_str(),
               static_cast<long long>(samples.shape()[0]), samples.shape()[0] == 1 ? "sample" : "samples", size.c_str(),
-              load, draw);
+              load, draw, providers.substr(0, providers.find(',')).c_str());
+}
+
+void tell_notes(const Engine& engine) {
+  std::istringstream notes(engine.notes());
+  for (std::string note; std::getline(notes, note);) std::fprintf(stderr, "note: %s\n", note.c_str());
 }
 
 int run(const cli::Arguments& arguments) {
@@ -93,6 +99,9 @@ int run(const cli::Arguments& arguments) {
   options.providers.assign(arguments.providers.begin(), arguments.providers.end());
   options.threads = arguments.threads;
   options.affinity = arguments.affinity;
+  options.tensorrt = arguments.tensorrt;
+  options.device = arguments.device;
+  options.tf32 = arguments.tf32;
   const double start = now();
   Engine engine(arguments.file, options);
   const double load = now() - start;
@@ -120,9 +129,10 @@ int run(const cli::Arguments& arguments) {
     });
   }
   cli::interrupt_stops(nullptr);
+  tell_notes(engine);
   if (output.empty()) return 0;
   write(samples, output);
-  report(arguments, samples, output, load, draw);
+  report(arguments, samples, output, load, draw, engine.providers());
   return 0;
 }
 

@@ -41,6 +41,7 @@ struct sg_manifest {
 struct sg_engine {
   explicit sg_engine(sg::Manifest read) : manifest(std::move(read)) {}
   sg_manifest manifest;
+  sg::Notes notes;                       // of loading it
   std::unique_ptr<sg::Sampler> sampler;  // refers to the manifest
   sg::Engine& main() const { return sampler->engine(0); }
 };
@@ -154,7 +155,7 @@ sg_status sg_engine_open(const char* path, const sg_options* options, sg_engine*
     const std::string file = &need(path, "path");
     const sg::Settings settings = sg::settings(options);
     auto out = std::make_unique<sg_engine>(sg::read_graph_manifest(file));
-    out->sampler = sg::load_sampler(file, out->manifest.manifest, settings);
+    out->sampler = sg::load_sampler(file, out->manifest.manifest, settings, out->notes);
     *engine = out.release();
   });
 }
@@ -176,7 +177,9 @@ const char* sg_engine_library_version(const sg_engine* engine) {
 size_t sg_engine_notes(const sg_engine* engine, char* text, size_t size) {
   std::string all;
   const sg_status status = sg::guarded([&] {
-    for (const std::string& note : need(engine, "engine").main().backend().notes()) all += (all.empty() ? "" : "\n") + note;
+    std::vector<std::string> notes = need(engine, "engine").notes.all();
+    for (std::string& note : engine->main().backend().notes()) notes.push_back(std::move(note));
+    for (const std::string& note : notes) all += (all.empty() ? "" : "\n") + note;
   });
   if (status != SG_OK) return 0;
   if (text != nullptr && size > 0) text[all.copy(text, size - 1)] = '\0';

@@ -1,5 +1,8 @@
 #include "engine_file.hpp"
 
+#include <cstdlib>
+#include <vector>
+
 #include "error.hpp"
 #include "file.hpp"
 #include "sha256.hpp"
@@ -28,6 +31,18 @@ std::string graph_of(const std::string& engine) {
     if (dot != std::string::npos && dot > name) stem.resize(dot);
   }
   return stem + ".onnx";
+}
+
+/** "1.7.1.116" -> 1, 7, 1, 116. */
+std::vector<long> numbers(const std::string& version) {
+  std::vector<long> out;
+  for (const char* at = version.c_str(); *at != '\0';) {
+    char* end = nullptr;
+    out.push_back(std::strtol(at, &end, 10));
+    if (end == at || *end != '.') break;
+    at = end + 1;
+  }
+  return out;
 }
 
 }  // namespace
@@ -63,7 +78,9 @@ std::string read_engine(const std::string& file, const Manifest& manifest) {
 }
 
 void check_library(const std::string& file, const EngineInfo& made, const std::string& version) {
-  if (version == made.builder_version) return;
+  const std::vector<long> built = numbers(made.builder_version), here = numbers(version);
+  const bool later = !built.empty() && !here.empty() && built[0] == here[0] && built <= here;
+  if (made.version_compatible ? later : version == made.builder_version) return;
   throw Failure(SG_NO_ENGINE, cat(file, ": was built by ", made.builder, " ", made.builder_version, " and ", version,
                                   " is installed; install that version, or build it again"));
 }

@@ -21,7 +21,7 @@ bool is_engine(const std::string& path);
  */
 std::string read_engine(const std::string& file, const Manifest& manifest);
 
-/** Failure SG_NO_ENGINE where another version of the library built it. */
+/** Failure SG_NO_ENGINE where that version of the library does not load it. */
 void check_library(const std::string& file, const EngineInfo& made, const std::string& version);
 
 /** Failure SG_NO_ENGINE where it was built for another GPU than `here`, as "sm89". */

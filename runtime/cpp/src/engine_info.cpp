@@ -14,6 +14,7 @@ EngineInfo read_engine_info(const Json& data) {
   out.builder = text(data, "builder");
   out.builder_version = text(data, "builder_version");
   out.target = text(data, "target");
+  if (const Json* compatible = optional(data, "version_compatible")) out.version_compatible = compatible->truth();
   for (const Json& rows : list(data, "batch")) {
     out.batch.push_back(whole(rows, "engine.batch", out.batch.empty() ? 1 : out.batch.back()));
   }

@@ -13,6 +13,7 @@ struct EngineInfo {
   std::string sha256, graph_sha256, weights_sha256;
   std::int64_t bytes = 0;
   std::string builder, builder_version, target;
+  bool version_compatible = false;  // later versions of the same major one load it too; it carries host code of its own
   std::vector<std::int64_t> batch;  // smallest, best and largest number of rows of a call; empty: static
 };
 

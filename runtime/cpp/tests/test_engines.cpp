@@ -13,6 +13,7 @@
 #include "allocations.hpp"
 #include "doubles/cudart.hpp"
 #include "samplegraph/samplegraph.hpp"
+#include "setting.hpp"
 #include "sha256.hpp"
 #include "support.hpp"
 #include "text.hpp"
@@ -33,16 +34,7 @@ namespace {
 using samplegraph::Engine;
 using samplegraph::Request;
 using sg::cat;
-
-/** A variable of the environment, for as long as this lives. */
-class Setting {
- public:
-  Setting(const char* name, const char* value) : name_(name) { setenv(name, value, 1); }
-  ~Setting() { unsetenv(name_); }
-
- private:
-  const char* name_;
-};
+using sg::test::Setting;
 
 std::vector<float> floats(const samplegraph::Array& array) {
   return {array.data<float>(), array.data<float>() + array.size()};
@@ -424,6 +416,16 @@ TEST_F(Engines, FilesThatAreRefused) {
   refused(path, SG_BAD_FILE, "toy-1.sm89.engine.json: no such file; keep the sidecar");
   std::remove(path.c_str());
   refused(path, SG_BAD_FILE, "toy-1.sm89.engine: no such file; give an engine");
+}
+
+TEST_F(Engines, VersionCompatibleEnginesTakeLaterVersionsAndHostCode) {
+  const auto with = [&](const char* version) {
+    return built("toy-1", "tensorrt", "", "11.1.0.106", cat(version, R"(", "version_compatible": true, "other": ")"));
+  };
+  open(with("11.0.3.1"));
+  EXPECT_EQ(double_count("host code"), 1);
+  refused(with("11.2.0.0"), SG_NO_ENGINE, "was built by tensorrt 11.2.0.0 and 11.1.0.106 is installed");
+  refused(with("10.9.0.0"), SG_NO_ENGINE, "was built by tensorrt 10.9.0.0 and 11.1.0.106 is installed");
 }
 
 TEST_F(Engines, WhatTheEngineHoldsIsWhatTheSidecarSays) {

@@ -88,17 +88,34 @@ OrtStatus* append(const OrtApi& api, OrtSessionOptions* options, const std::stri
 
 }  // namespace
 
-std::string append_providers(const Library& library, OrtSessionOptions* options, const std::vector<Provider>& asked) {
+std::vector<std::string> gpu_providers(const Library& library) {
+  std::vector<std::string> out;
+  const std::vector<std::string> has = available(library);
+  for (const char* name : {"nvtensorrtrtx", "tensorrt", "cuda", "migraphx", "rocm", "dml"}) {
+    for (const std::string& each : has) {
+      if (lower(stem(each)) == name) out.push_back(name);
+    }
+  }
+  return out;
+}
+
+std::vector<Provider> known_providers(const Library& library, const std::vector<Provider>& asked) {
+  const std::vector<std::string> has = available(library);
+  std::vector<Provider> out;
+  for (const Provider& each : asked) out.push_back({lower(stem(full_name(each.name, has))), each.options});
+  return out;
+}
+
+std::string append_providers(const Library& library, OrtSessionOptions* options, const std::vector<Provider>& providers) {
   const std::vector<std::string> has = available(library);
   std::string used;
-  for (const Provider& each : asked) {
-    const std::string name = stem(full_name(each.name, has));
-    if (name == "CPU") continue;
-    if (OrtStatus* status = append(*library.api, options, name, Arrays(each.options))) {
-      throw Failure(SG_NO_ENGINE, cat("providers=", in_quotes(lower(name)), " is installed but does not start here (",
+  for (const Provider& each : providers) {
+    if (each.name == "cpu") continue;
+    if (OrtStatus* status = append(*library.api, options, stem(full_name(each.name, has)), Arrays(each.options))) {
+      throw Failure(SG_NO_ENGINE, cat("providers=", in_quotes(each.name), " is installed but does not start here (",
                                       reason(library, status), "); check its driver and libraries, or use cpu"));
     }
-    used += lower(name) + ",";
+    used += each.name + ",";
   }
   return used + "cpu";
 }

@@ -2,6 +2,7 @@
 
 #include <filesystem>
 
+#include "cuda/cuda_lane.hpp"
 #include "error.hpp"
 #include "file.hpp"
 #include "onnxruntime/binding.hpp"
@@ -54,43 +55,82 @@ class OrtStop : public StopSignal {
 class OrtGraph : public Graph {
  public:
   OrtGraph(const std::string& file, const Manifest& manifest, const Settings& settings)
-      : library_(open_library(settings.library)), file_(file), inputs_(manifest.graph_inputs), outputs_(manifest.outputs) {
-    const SessionOptions options = configure(settings);
-    providers_ = append_providers(library_, options.get(), settings.providers);
-    suit_precision(library_, options.get(), manifest.precision, providers_);
-    if (manifest.weights_file) check_weights(file, *manifest.weights_file);
-    if (manifest.optimized_for) {
-      if (manifest.optimized_for->file) check_weights(file, *manifest.optimized_for->file);
-      load_as_it_stands(library_, options.get(), file, *manifest.optimized_for, providers_);
+      : parts_{open_library(settings.library), file, manifest.graph_inputs, manifest.outputs, {}, 0, false, {}, {}, {}} {
+    const std::vector<Provider> asked = known_providers(parts_.library, settings.providers);
+    if (on_cuda(asked)) use_memory_of(asked, settings);
+    const bool one_shape = asked.empty() || asked[0].name != "tensorrt" || manifest.batch() >= 0;
+    GpuOptions wanted{settings.tf32, cuda_ != nullptr && settings.cuda_graph && one_shape};
+    std::vector<Provider> told = with_options(asked, wanted, parts_.notes);
+    parts_.captures = cuda_ != nullptr && captures(told);
+    try {
+      open(manifest, settings, told);
+    } catch (const Failure& failure) {
+      if (!wanted.graphs) throw;
+      wanted.graphs = parts_.captures = false;
+      told = with_options(asked, wanted, parts_.notes);
+      open(manifest, settings, told);
+      parts_.notes.add(cat("no CUDA graph: ", failure.what()));
     }
-    OrtSession* raw = nullptr;
-    if (OrtStatus* status = library_.api->CreateSession(library_.environment, file.c_str(), options.get(), &raw)) {
-      throw Failure(SG_BAD_FILE, cat(file, ": ONNX Runtime cannot load it (", reason(library_, status),
-                                     "); export it again, or update onnxruntime"));
-    }
-    session_ = Session(library_, raw);
-    compare_signature(library_, session_.get(), file, manifest);
+    compare_signature(parts_.library, parts_.session.get(), file, manifest);
   }
 
-  std::unique_ptr<GraphCall> call(Lane&) override {
-    return make_call(library_, session_.get(), file_, inputs_, outputs_, [](StopSignal* stop) {
+  std::shared_ptr<Lane> lane() override {
+    return cuda_ != nullptr ? std::make_shared<cuda::CudaLane>(*cuda_, parts_.device) : host_lane();
+  }
+  std::unique_ptr<GraphCall> call(Lane& lane) override {
+    return make_call(parts_, lane, [](StopSignal* stop) {
       return stop != nullptr ? static_cast<OrtStop*>(stop)->options() : nullptr;
     });
   }
-  std::unique_ptr<StopSignal> stop_signal() override { return std::make_unique<OrtStop>(library_); }
+  std::unique_ptr<StopSignal> stop_signal() override { return std::make_unique<OrtStop>(parts_.library); }
   const std::string& providers() const override { return providers_; }
-  const std::string& library_version() const override { return library_.version; }
+  const std::string& library_version() const override { return parts_.library.version; }
+  std::vector<std::string> notes() const override { return parts_.notes.all(); }
 
  private:
+  /** A GPU's memory, for a provider that works on it; without CUDA's own library ONNX Runtime copies by itself. */
+  void use_memory_of(const std::vector<Provider>& asked, const Settings& settings) {
+    const SessionOptions scratch = configure(settings);
+    append_providers(parts_.library, scratch.get(), {asked[0]});  // loads that library, where it is not the machine's
+    parts_.device = device_of(asked[0]);
+    try {
+      const cuda::Runtime& runtime = cuda::open_runtime(settings.cuda);
+      cuda::check_device(runtime, parts_.device);
+      cuda_ = &runtime;
+    } catch (const Failure& failure) {
+      parts_.notes.add(cat("inputs and outputs are copied at every call: ", failure.what()));
+    }
+  }
+
+  void open(const Manifest& manifest, const Settings& settings, const std::vector<Provider>& providers) {
+    const std::string& file = parts_.file;
+    const SessionOptions options = configure(settings);
+    providers_ = append_providers(parts_.library, options.get(), providers);
+    suit_precision(parts_.library, options.get(), manifest.precision, providers_);
+    if (manifest.weights_file) check_weights(file, *manifest.weights_file);
+    if (manifest.optimized_for) {
+      if (manifest.optimized_for->file) check_weights(file, *manifest.optimized_for->file);
+      load_as_it_stands(parts_.library, options.get(), file, *manifest.optimized_for, providers_);
+    }
+    const Library& library = parts_.library;
+    OrtSession* raw = nullptr;
+    if (OrtStatus* status = library.api->CreateSession(library.environment, file.c_str(), options.get(), &raw)) {
+      throw Failure(SG_BAD_FILE, cat(file, ": ONNX Runtime cannot load it (", reason(library, status),
+                                     "); export it again, or update onnxruntime"));
+    }
+    parts_.session = Session(library, raw);
+  }
+
   SessionOptions configure(const Settings& settings) const {
-    const OrtApi& api = *library_.api;
+    const Library& library = parts_.library;
+    const OrtApi& api = *library.api;
     OrtSessionOptions* raw = nullptr;
     const auto ok = [&](OrtStatus* status) {
       if (status == nullptr) return;
-      throw Failure(SG_BAD_ARGUMENT, cat("ONNX Runtime refuses a session setting (", reason(library_, status), ")"));
+      throw Failure(SG_BAD_ARGUMENT, cat("ONNX Runtime refuses a session setting (", reason(library, status), ")"));
     };
     ok(api.CreateSessionOptions(&raw));
-    SessionOptions options(library_, raw);
+    SessionOptions options(library, raw);
     ok(api.SetSessionLogSeverityLevel(raw, ORT_LOGGING_LEVEL_FATAL));
     if (settings.threads > 0) ok(api.SetIntraOpNumThreads(raw, settings.threads));
     if (settings.inter_op_threads > 0) {
@@ -101,10 +141,9 @@ class OrtGraph : public Graph {
     return options;
   }
 
-  const Library& library_;
-  std::string file_, providers_;
-  std::vector<Tensor> inputs_, outputs_;
-  Session session_;
+  SessionParts parts_;
+  std::string providers_;
+  const cuda::Runtime* cuda_ = nullptr;  // whose memory the session works on; null: the host's
 };
 
 }  // namespace

@@ -70,7 +70,7 @@ class EngineGraph : public Graph {
     cuda::check_device(*runtime_, device_);
     check_gpu(file, made, cuda::capability(*runtime_, device_));
     const cuda::Current current(*runtime_, device_);
-    parts_.engine = vendor_->deserialize(bytes.data(), bytes.size());
+    parts_.engine = vendor_->deserialize(bytes.data(), bytes.size(), made.version_compatible);
     parts_.captures_itself = vendor_->captures();
     const std::vector<EngineTensor> tensors = parts_.engine->tensors();
     if (tensors.empty()) {

@@ -95,9 +95,12 @@ class NvContext : public Context {
 
 class NvEngine : public LoadedEngine {
  public:
-  NvEngine(nvinfer1::IRuntime* (*create)(void*, std::int32_t), const void* data, std::size_t bytes)
+  NvEngine(nvinfer1::IRuntime* (*create)(void*, std::int32_t), const void* data, std::size_t bytes,
+           bool host_code)
       : runtime_(create(&log_, NV_TENSORRT_VERSION)) {
-    if (runtime_) engine_.reset(runtime_->deserializeCudaEngine(data, bytes));
+    if (!runtime_) return;
+    if (host_code) runtime_->setEngineHostCodeAllowed(true);
+    engine_.reset(runtime_->deserializeCudaEngine(data, bytes));
   }
 
   std::vector<EngineTensor> tensors() const override {
@@ -157,8 +160,8 @@ class NvVendor : public Vendor {
 
   const std::string& version() const override { return version_; }
   bool captures() const override { return kCaptures; }
-  std::unique_ptr<LoadedEngine> deserialize(const void* data, std::size_t bytes) override {
-    return std::make_unique<NvEngine>(create_, data, bytes);
+  std::unique_ptr<LoadedEngine> deserialize(const void* data, std::size_t bytes, bool host_code) override {
+    return std::make_unique<NvEngine>(create_, data, bytes, host_code);
   }
 
  private:

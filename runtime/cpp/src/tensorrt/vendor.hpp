@@ -54,8 +54,11 @@ class Vendor {
   virtual const std::string& version() const = 0;
   /** Whether its contexts capture CUDA graphs by themselves. */
   virtual bool captures() const = 0;
-  /** An engine that the library refuses gives a LoadedEngine without tensors, which says why. */
-  virtual std::unique_ptr<LoadedEngine> deserialize(const void* data, std::size_t bytes) = 0;
+  /**
+   * An engine that the library refuses gives a LoadedEngine without tensors, which says why. `host_code`: whether it may
+   * run code for the host that it carries, as version-compatible engines do.
+   */
+  virtual std::unique_ptr<LoadedEngine> deserialize(const void* data, std::size_t bytes, bool host_code) = 0;
 };
 
 /** Open the library that is said to be at `path`, see open_vendor. */

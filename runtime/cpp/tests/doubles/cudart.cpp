@@ -2,7 +2,7 @@
  * A double of the CUDA runtime: memory of the "GPU" has addresses that fault on the host, and streams do nothing until
  * they are waited for. So what is read too early, from the wrong side, or kept too short is seen.
  *
- * Environment: DOUBLE_DEVICES (1), DOUBLE_CAPABILITY ("8.9"), DOUBLE_FAIL: functions that fail, "cudaStreamEndCapture=901".
+ * Environment: DOUBLE_PLAIN: no such addresses; DOUBLE_DEVICES (1), DOUBLE_CAPABILITY ("8.9"), DOUBLE_FAIL: functions that fail, "cudaStreamEndCapture=901".
  */
 #include "cudart.hpp"
 
@@ -47,7 +47,12 @@ struct CUevent_st {
 namespace {
 
 constexpr int kOk = 0, kInvalid = 1, kNoMemory = 2, kCapturing = 900;
-constexpr std::uintptr_t kTag = std::uintptr_t{1} << 62;
+
+/** Marks addresses of the "GPU"; with DOUBLE_PLAIN they are the host's, for ONNX Runtime to work on them. */
+std::uintptr_t tag() {
+  static const std::uintptr_t it = std::getenv("DOUBLE_PLAIN") != nullptr ? 0 : std::uintptr_t{1} << 62;
+  return it;
+}
 
 struct Block {
   std::size_t bytes;
@@ -146,9 +151,9 @@ void double_reset_counts(void) {
 }
 void* double_host_address(const void* device, std::size_t bytes) {
   const auto address = reinterpret_cast<std::uintptr_t>(device);
-  if ((address & kTag) == 0) return nullptr;
+  if ((address & tag()) != tag()) return nullptr;
   const std::lock_guard<std::mutex> lock(world().mutex);
-  return block_of(world().device, address ^ kTag, bytes) != nullptr ? reinterpret_cast<void*>(address ^ kTag) : nullptr;
+  return block_of(world().device, address ^ tag(), bytes) != nullptr ? reinterpret_cast<void*>(address ^ tag()) : nullptr;
 }
 void double_enqueue(CUstream_st* stream, void (*run)(void*), void* data) { add(stream, {run, data, nullptr, 0}); }
 bool double_is_capturing(CUstream_st* stream) { return stream->capturing != nullptr; }
@@ -190,12 +195,12 @@ int cudaMalloc(void** out, std::size_t bytes) {
   std::memset(memory, 0xFF, rounded);  // not a number
   const std::lock_guard<std::mutex> lock(world().mutex);
   world().device[reinterpret_cast<std::uintptr_t>(memory)] = {bytes, current};
-  *out = reinterpret_cast<void*>(reinterpret_cast<std::uintptr_t>(memory) | kTag);
+  *out = reinterpret_cast<void*>(reinterpret_cast<std::uintptr_t>(memory) | tag());
   return kOk;
 }
 int cudaFree(void* memory) {
   const int error = called("cudaFree");
-  const auto address = reinterpret_cast<std::uintptr_t>(memory) & ~kTag;
+  const auto address = reinterpret_cast<std::uintptr_t>(memory) & ~tag();
   const std::lock_guard<std::mutex> lock(world().mutex);
   check_idle();
   if (world().device.erase(address) == 0) return kInvalid;
@@ -221,9 +226,9 @@ int cudaFreeHost(void* memory) {
 int cudaPointerGetAttributes(void* attributes, const void* memory) {
   const auto address = reinterpret_cast<std::uintptr_t>(memory);
   const std::lock_guard<std::mutex> lock(world().mutex);
-  const bool tagged = (address & kTag) != 0;
-  const Block* found = block_of(tagged ? world().device : world().pinned, address & ~kTag, 1);
-  int out[2] = {found == nullptr ? 0 : tagged ? 2 : 1, found != nullptr ? found->device : 0};
+  const Block* pinned = block_of(world().pinned, address, 1);
+  const Block* found = (address & tag()) == tag() ? block_of(world().device, address ^ tag(), 1) : nullptr;
+  int out[2] = {found != nullptr ? 2 : pinned != nullptr ? 1 : 0, found != nullptr ? found->device : 0};
   std::memcpy(attributes, out, sizeof out);
   return kOk;
 }

@@ -201,6 +201,7 @@ class EngineDouble : public ICudaEngine {
 class RuntimeDouble : public IRuntime {
  public:
   explicit RuntimeDouble(ILogger& logger) : logger_(logger) {}
+  void setEngineHostCodeAllowed(bool allowed) noexcept override { double_count_one(allowed ? "host code" : "no host code"); }
   ICudaEngine* deserializeCudaEngine(const void* data, std::size_t bytes) noexcept override {
     if (refuses("deserializeCudaEngine", logger_)) return nullptr;
     const std::string text(static_cast<const char*>(data), bytes), prefix = "double ";

@@ -6,6 +6,7 @@ namespace nvinfer1 {
 class IRuntime {
  public:
   virtual ~IRuntime() = default;
+  virtual void setEngineHostCodeAllowed(bool allowed) noexcept = 0;
   virtual ICudaEngine* deserializeCudaEngine(const void* data, std::size_t bytes) noexcept = 0;
 };
 
