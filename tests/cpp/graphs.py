@@ -1,12 +1,14 @@
 """Small graphs for the C++ unit tests: ``python tests/cpp/graphs.py FOLDER`` writes them.
 
-Each is the toy graph of tests/conftest.py, or that graph damaged in one way.
+Each is the toy graph of tests/conftest.py, or that graph damaged in one way; ``parts`` are real exports of a small
+network, as one evaluation and as chunks.
 """
 
 from __future__ import annotations
 
 import importlib.util
 import sys
+import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
@@ -119,11 +121,30 @@ def a_condition_with_a_row_of_six() -> onnx.ModelProto:
     return TOYS.toy_graph(TOYS.toy_manifest(conditions=(prompt,)))  # type: ignore[no-any-return]
 
 
+def parts(folder: Path) -> None:
+    """A stochastic multistep sampler of 5 steps, batch 2: ``part-step.onnx``, ``part-chunked.chunk-00.onnx`` to -02."""
+    sys.path.insert(0, str(Path(__file__).parents[1]))
+    from networks import Unconditional, seeded
+
+    from samplegraph.export import Captures, compile
+    from samplegraph.models import Sampler
+    from samplegraph.schedulers import create
+
+    model, captures = seeded(Unconditional()), Captures()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for layout in ("step", "chunked:2"):
+            sampler = Sampler(model, create("dpm_multistep", 5, algorithm_type="sde-dpmsolver++"))
+            program = compile(sampler, batch=2, layout=layout, captures=captures)
+            program.save(folder / f"part-{layout.partition(':')[0]}.onnx")
+
+
 def write(folder: Path) -> None:
     """All of them, as ``<name>.onnx``."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, make in GRAPHS.items():
         (folder / f"{name}.onnx").write_bytes(make().SerializeToString())
+    parts(folder)
 
 
 if __name__ == "__main__":

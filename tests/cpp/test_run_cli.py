@@ -50,7 +50,7 @@ def test_npy_is_what_numpy_would_save(
     assert out.read_bytes() == (tmp_path / "expected.npy").read_bytes()
     count = f"{len(expected)} sample{'s' if len(expected) > 1 else ''}"
     assert re.fullmatch(
-        rf"{re.escape(str(out))}  {count} of 1x4x4, loaded in [\d.]+ s, sampled in [\d.]+ s\n", done.stdout
+        rf"{re.escape(str(out))}  {count} of 1x4x4, loaded in [\d.]+ s, sampled in [\d.]+ s by cpu\n", done.stdout
     )
     assert [each.name for each in out.parent.iterdir()] == ["out.npy"]
 

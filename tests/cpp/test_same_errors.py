@@ -133,7 +133,6 @@ def test_step_noise_and_guidance_that_the_graph_has_not(toy: Toy, library: ctype
         lambda data: data.replace(b'"format_version": 1', b'"format_version": 7'),
         lambda data: data.replace(b'"format_version": 1', b'"format_version": 0'),
         lambda data: data.replace(b'"format": "samplegraph"', b'"format": "somplegraph"'),
-        lambda data: data.replace(b'"layout": "unrolled"', b'"layout": "knitted_"'),
         lambda data: data.replace(b'"Mul"', b'"Mux"').replace(b"Mul", b"Mux"),
     ],
 )
@@ -145,8 +144,24 @@ def test_bad_file(
     refused(library, path, onnxruntime)
 
 
+@pytest.mark.parametrize("layout", ["knitted_", "repeated"])
+def test_a_layout_that_is_not_driven(
+    toy: Toy, library: ctypes.CDLL, onnxruntime: Path, tmp_path: Path, layout: str
+) -> None:
+    """Each runtime names the layouts that it drives: that of C++ lacks the repeated one."""
+    path = tmp_path / "other.onnx"
+    path.write_bytes(toy().read_bytes().replace(b'"layout": "unrolled"', f'"layout": "{layout}"'.encode()))
+    with pytest.raises(SamplegraphError) as cpp:
+        NativeEngine(library, path, onnxruntime)
+    refusal = f"{path}: layout {layout!r} is not one this runtime drives (unrolled, loop, chunked, step)"
+    assert str(cpp.value).startswith(refusal)
+    if layout == "knitted_":
+        with pytest.raises(InputError, match=f"layout {layout!r} is not one this runtime drives"):
+            Engine(path)
+
+
 def test_missing_file(library: ctypes.CDLL, onnxruntime: Path, tmp_path: Path) -> None:
-    for name in ("no.onnx",):
+    for name in ("no.onnx", "no.engine", "no.onnx.json"):
         with pytest.raises(InputError) as python:
             Engine(tmp_path / name)
         with pytest.raises(SamplegraphError) as cpp:

@@ -48,6 +48,9 @@ std::string describe(const sg_manifest* manifest) {
                              std::to_string(info.nfe) + " denoiser evaluations");
   line(out, "model", std::string(info.model) + ", predicts " + info.prediction_type);
   line(out, "layout", info.layout);
+  if (info.builder != nullptr) {
+    line(out, "engine", std::string("for ") + info.target + ", by " + info.builder + " " + info.builder_version);
+  }
   line(out, "batch", info.batch < 0 ? "any" : std::to_string(info.batch));
   const std::string scale = std::isnan(info.guidance_scale) ? "" : ", scale " + number(info.guidance_scale);
   line(out, "guidance", info.guidance_mode + scale);

@@ -127,6 +127,11 @@ sg_status sg_manifest_info(const sg_manifest* handle, sg_info* info) {
     out.input_count = manifest.inputs.size();
     out.output_count = manifest.outputs.size();
     out.noise_kind = manifest.noise_kind;
+    if (manifest.engine) {
+      out.builder = manifest.engine->builder.c_str();
+      out.builder_version = manifest.engine->builder_version.c_str();
+      out.target = manifest.engine->target.c_str();
+    }
     sg::fill_struct(info, out, "sg_info");
   });
 }

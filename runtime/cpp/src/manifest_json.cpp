@@ -177,7 +177,9 @@ Manifest parse(const Json& data) {
   }
   if (out.inputs.empty()) out.inputs = out.graph_inputs;
   if (const Json* chunk = optional(data, "chunk")) out.chunk = read_chunk(*chunk);
-  if (const Json* recurrence = optional(data, "recurrence")) out.recurrence = read_recurrence(*recurrence);
+  const Json* recurrence = optional(data, "recurrence");
+  const bool repeated = out.layout.rfind("repeated", 0) == 0;  // has tables elsewhere; is not driven, and refused as such
+  if (recurrence != nullptr && !repeated) out.recurrence = read_recurrence(*recurrence);
   for (const Json& each : list(data, "outputs")) out.outputs.push_back(tensor(each));
   check(out);
   return out;

@@ -17,6 +17,7 @@
 #include "sha256.hpp"
 #include "support.hpp"
 #include "text.hpp"
+#include "watched.hpp"
 
 extern "C" {
 int cudaMalloc(void** out, std::size_t bytes);
@@ -337,6 +338,37 @@ TEST_F(Engines, ArraysThatAreNotWhereTheyAreSaidToBe) {
   EXPECT_THROW(engine.sample_to_device(request, values.data(), 64), samplegraph::Error);
   EXPECT_NE(std::string(sg_last_error()).find("output does not lie in a GPU's memory"), std::string::npos);
   engine.sample(request);
+}
+
+/** What is handed on stays on the device, and what is watched comes from there. */
+TEST_F(Engines, ChunksAndStepsAreThoseOfTheirGraphs) {
+  samplegraph::Options host;
+  host.threads = 1;
+  for (const char* builder : {"tensorrt", "tensorrt-rtx"}) {
+    for (const char* chunk : {"-01", "-02"}) built("part-chunked.chunk" + std::string(chunk), builder);
+    for (const char* name : {"part-chunked.chunk-00", "part-step"}) {
+      Engine engine = open(built(name, builder)), reference(graph(name), host);
+      for (const std::int64_t samples : {3, 2}) {
+        const auto ours = sg::test::watched(engine, samples), theirs = sg::test::watched(reference, samples);
+        EXPECT_EQ(ours.samples, theirs.samples) << name;
+        EXPECT_EQ(ours.places, theirs.places) << name;
+        EXPECT_EQ(ours.x0, theirs.x0) << name;
+      }
+      const OnDevice out(96);  // without watching nothing waits
+      Request request;
+      double_reset_counts();
+      engine.sample_to_device(request.seeds({4, 5}), out.data(), 384);
+      EXPECT_EQ(out.values(), sg::test::watched(reference, 2).samples) << name;
+      EXPECT_LE(double_count("cudaStreamSynchronize"), 4) << name;
+    }
+  }
+}
+
+TEST_F(Engines, ASetWithAMissingChunkIsRefused) {
+  const std::string path = built("part-chunked.chunk-00");
+  std::remove(sg::test::replaced(path, "chunk-00", "chunk-02").c_str());
+  built("part-chunked.chunk-01");
+  refused(path, SG_BAD_FILE, "part-chunked.chunk-02.sm89.engine: is missing; put all 3 chunks into one folder");
 }
 
 TEST_F(Engines, EightThreadsOnOneEngine) {

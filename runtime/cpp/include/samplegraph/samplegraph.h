@@ -108,8 +108,9 @@ typedef struct sg_info {
   const char* weights_file;     /**< beside the graph; NULL: embedded */
   size_t input_count, output_count;
   int32_t noise_kind, reserved; /**< sg_noise_kind; 0 */
+  const char *builder, *builder_version, *target; /**< of an engine: "tensorrt-rtx", "1.7.1.116", "sm89"; NULL: a graph */
 } sg_info;
-#define SG_INFO_INIT { sizeof(sg_info), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+#define SG_INFO_INIT { sizeof(sg_info), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
 
 typedef struct sg_tensor_info {
   size_t struct_size;
@@ -122,7 +123,7 @@ typedef struct sg_tensor_info {
 } sg_tensor_info;
 #define SG_TENSOR_INFO_INIT { sizeof(sg_tensor_info), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
 
-/** Read the manifest of an .onnx file, or of its sidecar .json; needs no inference engine. */
+/** Read the manifest of an .onnx file, of an engine in its sidecar, or of a sidecar .json; needs no inference engine. */
 SG_API sg_status sg_manifest_open(const char* path, sg_manifest** manifest);
 SG_API void sg_manifest_close(sg_manifest* manifest);
 /** All pointers live as long as the manifest. */
