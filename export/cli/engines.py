@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+        if find_spec("onnx") is not None:
+            from samplegraph.export.engine.estimate import estimate
+
+            print(f"{plan.graph}: {estimate(plan.graph, plan.manifest)}", file=sys.stderr)
+        start = perf_counter()
+        made = build_one(plan, show).engine
 from pathlib import Path
 from time import perf_counter
 
@@ -66,6 +73,10 @@ def build_plans(plans: Sequence[EnginePlan], show: Callable[[str, int, int], obj
     for plan in plans:
         check_output(plan.output, (".engine",))
     for plan in plans:
+        if find_spec("onnx") is not None:
+            from samplegraph.export.engine.estimate import estimate
+
+            print(f"{plan.graph}: {estimate(plan.graph, plan.manifest)}", file=sys.stderr)
         start = perf_counter()
         made = build_one(plan, show).engine
         assert made is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,7 @@ def build(
     builder = trt.Builder(log)
     network = builder.create_network(_strongly_typed(trt))
     parser = trt.OnnxParser(network, log)
-    if not parser.parse_from_file(str(file)):
+    if not parser.parse(_to_parse(file), str(file)):
         raise ExportError(f"{file}: {kind.name} cannot read it ({_refused(parser)}); export it again as a plain graph")
     config = builder.create_builder_config()
     config.clear_flag(trt.BuilderFlag.TF32)
@@ -72,6 +73,15 @@ def build(
         raise ExportError(f"{file}: {kind.name} cannot build it for {target} ({said(errors)}); {remedy}")
     keep()
     return memoryview(made)
+
+
+def _to_parse(file: Path) -> bytes:
+    """The graph as builders like it, where onnx-ir is there to make it so."""
+    if find_spec("onnx_ir") is None:
+        return file.read_bytes()
+    from samplegraph.export.engine.engine_form import engine_form
+
+    return engine_form(file)
 
 
 def _strongly_typed(trt: Any) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -78,7 +79,19 @@ def check_builder_safe(model: ir.Model, name: str) -> None:
     Raises:
         ExportError: there are problems; the first is named, and how many more there are.
     """
-    found = problems(model)
+    _refuse(problems(model), name)
+
+
+def check_file(path: Path) -> None:
+    """As ``check_builder_safe``, of a file.
+
+    Raises:
+        ExportError: also where the file is no ONNX graph.
+    """
+    _refuse(problems_of(path), str(path))
+
+
+def _refuse(found: Sequence[Problem], name: str) -> None:
     if found:
         more = f" (and {len(found) - 1} more: samplegraph inspect --builder-check)" if len(found) > 1 else ""
         raise ExportError(f"TensorRT cannot build {name}: {found[0]}{more}")

@@ -23,6 +23,7 @@ class BuilderKind:
         targets: what it builds for without a GPU; empty where it builds on the GPU at hand.
         program: its command-line tool.
         lacks: settings that it takes and ignores, or fails at, and why.
+        described: the version that ``builder_rules`` describes.
     """
 
     name: str
@@ -31,6 +32,7 @@ class BuilderKind:
     targets: tuple[str, ...]
     program: str
     lacks: Mapping[str, str]
+    described: tuple[int, int] | None = None
 
     def load(self) -> Any:
         """The module.
@@ -51,6 +53,16 @@ class BuilderKind:
             needed = ".".join(map(str, self.oldest))
             raise ExportError(f"builder={self.name} {module.__version__} is too old; update it to {needed} or newer")
         return module
+
+    def is_described(self) -> bool:
+        """Whether ``builder_rules`` hold for the version that is installed."""
+        if self.described is None:
+            return False
+        try:
+            version = str(self.load().__version__)
+        except ExportError:
+            return False
+        return tuple(int(part) for part in version.split(".")[:2]) == self.described
 
     def check_settings(self, settings: BuildSettings) -> None:
         """Refuse what this builder would ignore.
@@ -103,7 +115,7 @@ _RTX_LACKS = {
 BUILDERS = {
     kind.name: kind
     for kind in (
-        BuilderKind("tensorrt-rtx", "tensorrt_rtx", (1, 7), _RTX_TARGETS, "tensorrt_rtx", _RTX_LACKS),
+        BuilderKind("tensorrt-rtx", "tensorrt_rtx", (1, 7), _RTX_TARGETS, "tensorrt_rtx", _RTX_LACKS, (1, 7)),
         BuilderKind("tensorrt", "tensorrt", (11, 0), (), "trtexec", {}),
     )
 }

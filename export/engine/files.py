@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 
 from samplegraph.export.atomic import replacing_together
@@ -45,7 +46,8 @@ def plan_engines(
     Raises:
         InputError: a file is missing, or holds no manifest.
         ExportError: not an ``.onnx`` file, a graph that was optimised for ONNX Runtime, weights that are missing, a
-            batch profile for a static graph, a setting that the builder lacks.
+            batch profile for a static graph, a setting that the builder lacks; or an operator that the builder is
+            known to refuse, with where it comes from and what to do.
     """
     if graph.suffix != ".onnx":
         raise ExportError(f"{graph}: is no graph; give the .onnx file that `samplegraph export` wrote")
@@ -53,9 +55,14 @@ def plan_engines(
     first = read_manifest(graph)
     files = [graph] if first.chunk is None else chunk_files(graph, first.chunk)
     found = []
+    described = find_spec("onnx_ir") is not None and kind.is_described()
     for file in files:
         manifest = read_manifest(file)
         _check_buildable(file, manifest)
+        if described:
+            from samplegraph.export.engine.builder_safe import check_file
+
+            check_file(file)
         profile = profile_for(file, manifest, settings.batch)
         for target in targets:
             output = file.with_name(f"{file.name.removesuffix('.onnx')}.{target}.engine")

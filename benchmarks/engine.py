@@ -1,0 +1,90 @@
+"""What an engine takes to build, by steps and layout: ``python -m benchmarks.engine`` builds for sm89 without a GPU.
+
+Each engine is built by TensorRT-RTX in a process of its own. A set of chunks counts as the sum of its engines, and the
+largest peak of memory. ``--publish`` keeps the records in ``results/engine.json`` and the table in docs/engines.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+from benchmarks import machine
+from benchmarks.engine_table import fill, rows
+from benchmarks.isolate import ROOT, MeasurementError, measure
+
+MODELS = ("digits", "dit", "unet")
+STEPS = (1, 2, 5, 10, 25)
+LAYOUTS = ("unrolled", "chunked:5", "repeated:5", "step", "loop")
+RESULTS = ROOT / "benchmarks" / "results" / "engine.json"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Exit status 2 and one line where a measurement fails."""
+    options = _parser().parse_args(arguments)
+    about = {**machine.describe(1), "target": "sm89"}
+    records: list[dict[str, Any]] = []
+    if options.earlier:
+        records = json.loads(options.earlier.read_text(encoding="utf-8"))["records"]
+    folder = nullcontext(str(options.folder)) if options.folder else tempfile.TemporaryDirectory()
+    with folder as place:
+        try:
+            for model in options.models:
+                steps, layouts = list(options.steps), list(options.layouts)
+                job = {"model": model, "steps": steps, "layouts": layouts, "folder": str(Path(place).absolute())}
+                made = measure("engine_graph", options.limit, os.cpu_count() or 1, **job)
+                assert made is not None
+                for graph in made["graphs"]:
+                    record = {"model": model, **_built(graph, options.limit)}
+                    same = [r for r in records if all(r[k] == record[k] for k in ("model", "steps", "layout"))]
+                    records = [r for r in records if r not in same] + [record]
+                    data = json.dumps({"machine": about, "records": records}, indent=1) + "\n"
+                    if options.output:
+                        options.output.write_text(data, encoding="utf-8")
+                    print("\n".join(rows([record])), flush=True)
+        except MeasurementError as error:
+            print(f"benchmarks.engine: {error}", file=sys.stderr)
+            return 2
+    if options.publish:
+        RESULTS.write_text(json.dumps({"machine": about, "records": records}, indent=1) + "\n", encoding="utf-8")
+        fill(ROOT / "docs" / "engines.md", records, about)
+    return 0
+
+
+def _built(graph: dict[str, Any], limit: float) -> dict[str, Any]:
+    """The record of a graph or a set of them; without figures where one took longer than ``limit`` seconds."""
+    head = {k: graph[k] for k in ("steps", "layout", "weight_bytes")}
+    head |= {"engines": len(graph["files"]), "nodes": sum(file["nodes"] for file in graph["files"])}
+    found = []
+    for file in graph["files"]:
+        record = measure("engine_build", limit, 1, path=file["path"])
+        if record is None:
+            return {**head, "limit": limit}
+        found.append(record)
+    summed = {k: sum(r[k] for r in found) for k in ("parse_seconds", "seconds", "cpu_seconds", "layers", "bytes")}
+    longest = max(found, key=lambda r: float(r["cpu_seconds"]))
+    return {**head, **summed, "peak_mb": max(r["peak_mb"] for r in found), "phases": longest["phases"]}
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.engine", description=__doc__)
+    add = parser.add_argument
+    add("--models", nargs="+", choices=(*MODELS, "tiny"), default=MODELS, help=f"of {', '.join(MODELS)}, tiny")
+    add("--steps", nargs="+", type=int, default=STEPS, help="step counts")
+    add("--layouts", nargs="+", default=LAYOUTS, help=f"such as {' '.join(LAYOUTS)}; K above the steps is left out")
+    add("--limit", type=float, default=1800.0, help="seconds after which a build is given up")
+    add("--folder", type=Path, help="keep the graphs there")
+    add("--with", type=Path, dest="earlier", help="add to the records of that --output")
+    add("--output", type=Path, help="write the records there as JSON, as soon as each is there")
+    add("--publish", action="store_true", help="keep records and table in the repository")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
