@@ -6,12 +6,7 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-        if find_spec("onnx") is not None:
-            from samplegraph.export.engine.estimate import estimate
-
-            print(f"{plan.graph}: {estimate(plan.graph, plan.manifest)}", file=sys.stderr)
-        start = perf_counter()
-        made = build_one(plan, show).engine
+from importlib.util import find_spec
 from pathlib import Path
 from time import perf_counter
 
