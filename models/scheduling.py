@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from torch import nn
 
 from samplegraph.models.spec import spec_of
 from samplegraph.schedulers import OptionError, Scheduler, create, from_config, option_defaults, scheduler_class
-from samplegraph.schedulers.config import name_of_config
+from samplegraph.schedulers.config import name_of_config, read_config
 
 
 @runtime_checkable
@@ -25,6 +27,7 @@ def scheduler_for(
     steps: int | None = None,
     name: str | None = None,
     *,
+    config: str | os.PathLike[str] | None = None,
     sample_shape: Sequence[int] | None = None,
     **options: Any,
 ) -> Scheduler:
@@ -32,6 +35,7 @@ def scheduler_for(
 
     Args:
         steps: number of steps N.
+        config: a ``scheduler_config.json`` in place of the model's.
         sample_shape: of one sample, where it is not the model's usual one; large images shift some schedules.
         name: a scheduler in place of the one that the model came with. As diffusers' ``from_config`` does, it takes
             over those options that it has too; a model that came with none declares a noise schedule, which it takes.
@@ -40,22 +44,24 @@ def scheduler_for(
     Raises:
         OptionError: no name, and the model came without a scheduler; or as ``create`` and ``from_config`` raise.
     """
+    if config is not None:
+        given, _ = read_config(Path(config))
+        return from_config(config, steps, **_completed(model, given, steps, sample_shape, options))
     spec = spec_of(model)
-    config = spec.scheduler_config
     if name is None:
-        if config is None:
+        if spec.scheduler_config is None:
             raise OptionError(f"scheduler is missing: {spec.name} came with none; give a scheduler's name")
-        return from_config(config, steps, **_completed(model, config, steps, sample_shape, options))
-    takes, cls, given = option_defaults(name), scheduler_class(name), dict(options)
-    if config is not None and cls.diffusers_class is not None:
-        if _names(config) != name:
-            config = {k: v for k, v in config.items() if k in takes}
-        options = _completed(model, config, steps, sample_shape, options)
-        options = {k: v for k, v in options.items() if k in takes or k in given}
-        return from_config({**config, "_class_name": cls.diffusers_class}, steps, **options)
-    own = spec.noise_schedule
-    if own is not None:
-        declared = {k: v for k, v in vars(own).items() if k in takes}
+        given = spec.scheduler_config
+        return from_config(given, steps, **_completed(model, given, steps, sample_shape, options))
+    takes, cls = option_defaults(name), scheduler_class(name)
+    if spec.scheduler_config is not None and cls.diffusers_class is not None:
+        given = spec.scheduler_config
+        if _names(given) != name:
+            given = {k: v for k, v in given.items() if k in takes}
+        given = {**given, "_class_name": cls.diffusers_class}
+        return from_config(given, steps, **_completed(model, given, steps, sample_shape, options))
+    if spec.noise_schedule is not None:
+        declared = {k: v for k, v in vars(spec.noise_schedule).items() if k in takes}
         if not any(k in options for k in declared):
             options = {**declared, **options}
     return create(name, steps, **options)
@@ -68,12 +74,15 @@ def _completed(
     sample_shape: Sequence[int] | None,
     options: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """``options``, and behind them what the model's pipeline would give."""
-    shape = sample_shape or spec_of(model).sample_shape
-    if not isinstance(model, SetsScheduler) or steps is None or steps < 1 or shape is None:
+    """``options``, and behind them what the model's pipeline would give to a scheduler that takes it."""
+    shape, name = sample_shape or spec_of(model).sample_shape, _names(config)
+    if not isinstance(model, SetsScheduler) or steps is None or steps < 1 or shape is None or name is None:
         return dict(options)
+    takes = option_defaults(name)
     own = model.scheduler_options({**config, **options}, steps, shape)
-    return {**{k: v for k, v in own.items() if k != "sigmas" or "timesteps" not in options}, **options}
+    if "timesteps" in options:
+        own.pop("sigmas", None)
+    return {**{k: v for k, v in own.items() if k in takes}, **options}
 
 
 def _names(config: Mapping[str, Any]) -> str | None:

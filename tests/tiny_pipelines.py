@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -96,6 +97,18 @@ def stable_diffusion_xl() -> Any:
     return diffusers.StableDiffusionXLPipeline(vae(), None, None, None, None, unet, scheduler)
 
 
+def latent_consistency() -> Any:
+    unet, scheduler = condition_unet(time_cond_proj_dim=6), diffusers.LCMScheduler(**SCALED)
+    return diffusers.LatentConsistencyModelPipeline(vae(), None, None, unet, scheduler, None, None, None, False)
+
+
+def guidance_embedding(scale: float, width: int) -> Tensor:
+    """(1, width): of a distilled guidance, arXiv:2303.08797 as latent consistency models have it."""
+    frequencies = torch.exp(torch.arange(width // 2) * -(math.log(10000.0) / (width // 2 - 1)))
+    angles = (scale - 1) * 1000.0 * frequencies
+    return torch.cat([angles.sin(), angles.cos()])[None]
+
+
 def unet_2d() -> Any:
     return seeded(
         diffusers.UNet2DModel(
@@ -175,6 +188,21 @@ def pixart_sigma() -> Any:
     )
     scheduler = diffusers.DPMSolverMultistepScheduler(prediction_type="epsilon")
     return diffusers.PixArtSigmaPipeline(None, None, vae(), seeded(transformer), scheduler)
+
+
+def pixart_alpha() -> Any:
+    """At 1024 pixels, where the network is told resolution and aspect ratio; run at fewer."""
+    transformer = diffusers.PixArtTransformer2DModel(
+        num_attention_heads=2,
+        attention_head_dim=12,
+        num_layers=1,
+        cross_attention_dim=24,
+        caption_channels=10,
+        sample_size=128,
+        norm_num_groups=4,
+    )
+    scheduler = diffusers.DDIMScheduler(clip_sample=False)
+    return diffusers.PixArtAlphaPipeline(None, None, vae(), seeded(transformer), scheduler)
 
 
 def stable_diffusion_3() -> Any:
@@ -295,6 +323,22 @@ CASES: Mapping[str, Case] = {
         stable_diffusion_xl,
         _xl,
         {**_TEXT, **_POOLED, "time_ids": [[70, 64, 0, 0, 8, 8]], "guidance_scale": 4.0},
+    ),
+    "lcm": Case(
+        latent_consistency,
+        lambda pipeline, generator: latents(
+            pipeline, generator, prompt_embeds=rows(1, 5, 12), guidance_scale=8.0, original_inference_steps=50
+        ),
+        {"encoder_hidden_states": rows(1, 5, 12), "timestep_cond": guidance_embedding(8.0, 6)},
+        guidance_scale=None,
+    ),
+    "pixart_alpha": Case(
+        pixart_alpha,
+        lambda pipeline, generator: latents(
+            pipeline, generator, **_masked(pipeline) | {"height": 8, "width": 16}, guidance_scale=3.0
+        ),
+        {**_NARROW, **_MASKS, "guidance_scale": 3.0, "resolution": [[8.0, 16.0]], "aspect_ratio": [[0.5]]},
+        shape=(4, 8, 16),
     ),
     "dance": Case(dance_diffusion, sound, finish=lambda sample: np.clip(sample, -1, 1)),
     "dit": Case(dit, drawn, {"class_labels": 3, "guidance_scale": 3.0}),

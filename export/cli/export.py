@@ -325,10 +325,9 @@ def make_scheduler(
     """
     from samplegraph.models.scheduling import scheduler_for
     from samplegraph.models.spec import spec_of
-    from samplegraph.schedulers import from_config
 
     if config is not None:
-        made = from_config(config, steps, **options)
+        made = scheduler_for(network, steps, config=config, sample_shape=sample_shape, **options)
         if name is not None and made.name != name:
             raise InputError(
                 f"scheduler={name!r} contradicts {config}, which is for {made.name!r}; give one of them"

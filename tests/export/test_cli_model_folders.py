@@ -167,3 +167,15 @@ def test_a_pickle_is_read_where_that_is_allowed(church: Path) -> None:
 def test_a_path_that_is_not_there(source: str, capfd: pytest.CaptureFixture[str]) -> None:
     assert main(["export", "--model", source, "--scheduler", "ddim", "--steps", "2"], program="samplegraph") == 2
     assert f"model={source!r}: no such file or folder" in capfd.readouterr().err
+
+
+def test_flux_shifts_its_timesteps_with_the_size(tmp_path: Path) -> None:
+    save(CASES["flux"], tmp_path / "flux")
+    model = load_model(tmp_path / "flux")
+    small, large = (scheduler_for(model, 4, sample_shape=(4, side, side)) for side in (8, 64))
+    assert small.config["mu"] < large.config["mu"]
+    assert small.config["sigmas"] == pytest.approx((1.0, 0.75, 0.5, 0.25))
+    config = tmp_path / "flux" / "scheduler" / "scheduler_config.json"
+    alone = scheduler_for(model, 4, config=config, sample_shape=(4, 64, 64))
+    assert alone.config["mu"] == large.config["mu"]
+    assert scheduler_for(model, 2, mu=0.3, sigmas=[1.0, 0.5]).config["mu"] == 0.3

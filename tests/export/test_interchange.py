@@ -17,7 +17,11 @@ from samplegraph.runtime import Engine
 BAR = 1e-4
 
 
-@pytest.mark.parametrize("name", CASES)
+#: Left to `make test-all`: other forms of adapters that the rest shows.
+SLOW = ("sd2", "lcm", "pixart_alpha")
+
+
+@pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow if n in SLOW else ()) for n in CASES])
 def test_the_graph_of_a_folder_gives_what_its_pipeline_gives(name: str, tmp_path: Path) -> None:
     case = CASES[name]
     pipeline = save(case, tmp_path / name)
