@@ -153,7 +153,7 @@ def _refuse_foreign(cls: type[Scheduler], foreign: Mapping[str, Any], own: Itera
 
 def _refuse_values(cls: type[Scheduler], given: Mapping[str, Any]) -> None:
     """Refuse values of known options that the diffusers class itself does not take."""
-    for key, allowed in cls.diffusers_values.items():
+    for key, allowed in {"respacing_rho": (), **cls.diffusers_values}.items():
         value = given.get(key)
         if value is not None and value not in allowed:
             raise OptionError(

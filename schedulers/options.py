@@ -9,12 +9,17 @@ from typing import Any
 import numpy as np
 import torch
 
+from samplegraph.schedulers.community_grids import GRIDS
 from samplegraph.schedulers.errors import OptionError, flag, in_range, one_of, whole
 from samplegraph.schedulers.flow_shift import FlowShift
 from samplegraph.schedulers.noise_schedule import NoiseSchedule
 from samplegraph.schedulers.spacing import SPACINGS
 
-RESPACINGS = ("karras", "exponential", "beta", "lu")
+#: Respacings of diffusers, and with those that it lacks.
+RESPACED = ("karras", "exponential", "beta", "lu")
+RESPACINGS = (*RESPACED, *GRIDS)
+#: Those that have an exponent to choose.
+_RHO = ("karras", "polyexponential")
 #: The field's spelling of a respacing as a switch of its own.
 RESPACING_FLAGS = {
     "use_karras_sigmas": "karras",
@@ -53,6 +58,7 @@ SIGMA_DEFAULTS: Mapping[str, object] = {
     "timesteps": None,
     "sigmas": None,
     "respacing": None,
+    "respacing_rho": None,
     "sigma_min": None,
     "sigma_max": None,
 }
@@ -78,6 +84,7 @@ class GridOptions:
     timesteps: Sequence[float] | None = None
     sigmas: Sequence[float] | None = None
     respacing: str | None = None
+    respacing_rho: float | None = None
     sigma_min: float | None = None
     sigma_max: float | None = None
     final_sigmas_type: str = "zero"
@@ -126,6 +133,13 @@ class GridOptions:
             in_range(name, getattr(self, name), 0.0, float("inf"))
         if self.respacing is not None:
             one_of("respacing", self.respacing, RESPACINGS)
+        if self.respacing_rho is not None:
+            if in_range("respacing_rho", self.respacing_rho, 0.0, 1e3) == 0:
+                raise OptionError(f"respacing_rho={self.respacing_rho!r} is not allowed; give a number above 0")
+            if self.respacing not in _RHO:
+                raise OptionError(
+                    f"respacing_rho is not read by respacing={self.respacing!r}; set respacing to {' or '.join(_RHO)}"
+                )
         self._check_sigma_range()
 
     def _check_sigma_range(self) -> None:

@@ -9,9 +9,10 @@ import numpy.typing as npt
 import torch
 
 from samplegraph.schedulers import respacing
+from samplegraph.schedulers.community_grids import GRIDS, RANGED, Asked
 from samplegraph.schedulers.errors import OptionError
 from samplegraph.schedulers.grid import Grid
-from samplegraph.schedulers.options import GridOptions
+from samplegraph.schedulers.options import RESPACED, GridOptions
 from samplegraph.schedulers.precision import norm, widened
 from samplegraph.schedulers.spacing import Array, custom, numbers, shown, spaced
 
@@ -43,13 +44,33 @@ def training_sigmas(options: GridOptions) -> Floats:
     return sigmas
 
 
-def respaced(options: GridOptions, high: float, low: float, steps: int) -> Array:
-    """N sigmas between ``high`` and ``low``, or between ``sigma_max`` and ``sigma_min`` where those are given."""
+def respaced(options: GridOptions, high: float, low: float, steps: int, table: Floats | None = None) -> Array:
+    """N sigmas between ``high`` and ``low``, or between ``sigma_max`` and ``sigma_min`` where those are given.
+
+    Args:
+        table: sigmas of the training timesteps (T,), ascending; None on a path that has no such.
+
+    Raises:
+        OptionError: a respacing of training timesteps on such a path, or a range for one that has its own.
+    """
+    grid = GRIDS.get(str(options.respacing))
+    if grid is not None and options.respacing not in RANGED:
+        if options.sigma_max is not None or options.sigma_min is not None:
+            given = "sigma_max" if options.sigma_max is not None else "sigma_min"
+            raise OptionError(f"{given} is not read by respacing={options.respacing!r}, whose range is its own")
+        if table is None:
+            raise OptionError(
+                f"respacing={options.respacing!r} is not defined on a flow; choose one of "
+                f"{', '.join((*RESPACED, *RANGED))}"
+            )
     high = options.sigma_max if options.sigma_max is not None else high
     low = options.sigma_min if options.sigma_min is not None else low
+    if grid is not None:
+        known = np.array([low, high]) if table is None else table.astype(np.float64)
+        return grid(Asked(high, low, steps, known, options.respacing_rho))
     match options.respacing:
         case "karras":
-            return respacing.karras(high, low, steps)
+            return respacing.karras(high, low, steps, options.respacing_rho or 7.0)
         case "exponential":
             return respacing.exponential(high, low, steps)
         case "beta":
@@ -96,7 +117,7 @@ def k_diffusion_grid(steps: int, options: GridOptions) -> Grid:
         else:
             sigmas = np.interp(timesteps, np.arange(last), table)
         if options.respacing is not None:
-            sigmas = respaced(options, float(sigmas[0]), float(sigmas[-1]), steps)
+            sigmas = respaced(options, float(sigmas[0]), float(sigmas[-1]), steps, table)
             timesteps = respacing.sigma_to_t(sigmas, log_table)
         sigmas = descending(np.append(sigmas, final_sigma(options)).astype(options.numpy_dtype))
     laid_out = len(sigmas) - 1
@@ -144,10 +165,11 @@ def dpm_grid(
         timesteps = respacing.sigma_to_t(sigmas[:-1], log_table)
     else:
         if options.respacing is not None:
-            sigmas = respaced(options, float(table[-1]), float(table[0]), steps)
+            sigmas = respaced(options, float(table[-1]), float(table[0]), steps, table)
             timesteps = respacing.sigma_to_t(sigmas, log_table)
             cosine = options.schedule.beta_schedule == "squaredcos_cap_v2"
-            if options.respacing in ("karras", "lu") and (round_cosine or not cosine):
+            rounds = options.respacing in ("karras", "lu") and (round_cosine or not cosine)
+            if rounds or options.respacing in GRIDS:
                 timesteps = timesteps.round()
             timesteps = np.trunc(timesteps)
         else:

@@ -83,7 +83,7 @@ def unipc_grid(steps: int, options: GridOptions) -> Grid:
         return solver_grid(steps, replace(options, flow=replace(options.flow, mu=None)))
     if options.respacing == "karras" and options.flow_sigmas is None:
         table = training_sigmas(options)
-        ratio = respaced(options, float(table[-1]), float(table[0]), steps)
+        ratio = respaced(options, float(table[-1]), float(table[0]), steps, table)
         sigmas: Floats = ratio / (ratio + 1)
     else:
         refuse_beside_flow(options)
