@@ -50,14 +50,15 @@ def fingerprint(program: torch.export.ExportedProgram, names: Sequence[str], dig
         in the processor's memory as one piece.
     """
     try:
-        lines = [repr(_code()), repr(tuple(names)), str(program.graph_signature), str(program.range_constraints)]
+        lines = [repr(_code()), str(torch.get_default_dtype()), repr(tuple(names))]
+        lines += [str(program.graph_signature), str(program.range_constraints)]
         for path, module in program.graph_module.named_modules(remove_duplicate=False):
             lines.append(f"graph {path}")
             lines += [_node(node) for node in module.graph.nodes]
         if len(tensors_of(program)) < len(program.state_dict) + len(program.constants):
             raise _UnknownError
         lines += _weights(tensors_of(program), digests)
-    except (_UnknownError, AttributeError, TypeError):
+    except Exception:  # tensors of kinds of their own fail in ways of their own, and are not kept
         return None
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 

@@ -148,6 +148,11 @@ def test_the_digest_tells_networks_apart(monkeypatch: pytest.MonkeyPatch) -> Non
     with monkeypatch.context() as patched:
         patched.setattr(fingerprint, "_code", lambda: ("a later version",))
         others.append(_digest(_tables()))
+    program = trace_module(_tables(), (torch.zeros(1, *SHAPE), torch.ones(1)))
+    assert program is not None
+    with monkeypatch.context() as patched:
+        patched.setattr(torch, "get_default_dtype", lambda: torch.float64)
+        others.append(fingerprint.fingerprint(program, ("sample", "timestep"), Digests()))
     assert None not in others
     assert len({plain, *others}) == 1 + len(others)
 
