@@ -140,3 +140,11 @@ def test_a_capsule_that_nobody_reads_is_freed_and_a_used_one_refused() -> None:
     del capsule
     assert len(dlpack._held) == before
     assert dlpack.describe(torch.zeros(2, dtype=torch.bfloat16).__dlpack__()).dtype is None
+
+
+def test_a_tensor_may_begin_behind_its_address() -> None:
+    array = np.zeros(6, np.float32)
+    capsule = OnHost(array).__dlpack__()
+    managed = list(dlpack._held.values())[-1][0]
+    managed.tensor.byte_offset = 8
+    assert dlpack.describe(capsule).address == array.ctypes.data + 8
