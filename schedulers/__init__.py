@@ -4,6 +4,7 @@ from samplegraph.schedulers.affine import Affine
 from samplegraph.schedulers.base import Scheduler
 from samplegraph.schedulers.config import from_config, save_config
 from samplegraph.schedulers.errors import OptionError
+from samplegraph.schedulers.find import Found, find
 from samplegraph.schedulers.grid import Grid
 from samplegraph.schedulers.noise_schedule import NoiseSchedule
 from samplegraph.schedulers.plan import NotAffineError, Plan, plan
@@ -17,6 +18,7 @@ __all__ = [
     "Affine",
     "EDMSchedule",
     "FlowSchedule",
+    "Found",
     "Grid",
     "NoiseSchedule",
     "NotAffineError",
@@ -28,6 +30,7 @@ __all__ = [
     "Scheduler",
     "compatibles",
     "create",
+    "find",
     "first_step",
     "from_config",
     "names",

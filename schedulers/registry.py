@@ -14,6 +14,7 @@ from samplegraph.schedulers.grid import step_count
 from samplegraph.schedulers.options import RESPACING_FLAGS, GridOptions, refuse_respaced_tables, respacing_of
 from samplegraph.schedulers.prediction import Parameterisation, PredictionOptions
 from samplegraph.schedulers.spacing import numbers
+from samplegraph.schedulers.vocabulary import IDENTIFIERS
 
 #: name == file stem == command-line name -> class in that file. Adding a scheduler adds one line here.
 REGISTRY: Mapping[str, str] = {
@@ -62,6 +63,9 @@ REGISTRY: Mapping[str, str] = {
 #: More steps than any sampler is run with; tables and plans of more would only take time and memory.
 MAX_STEPS = 5000
 
+#: k-diffusion's and ComfyUI's identifiers.
+_ALIASES = {named.name: named for named in IDENTIFIERS if named.name not in REGISTRY}
+
 #: Options that are sequences of numbers: lists, arrays and tensors become tuples of floats.
 _SEQUENCES = ("timesteps", "sigmas", "trained_betas", "ramp", "flow_sigmas")
 #: Those of them that have one entry for each step.
@@ -74,11 +78,12 @@ def names() -> tuple[str, ...]:
 
 
 def scheduler_class(name: str) -> type[Scheduler]:
-    """The class behind ``name``.
+    """The class behind ``name``, one of ``names()`` or another program's identifier for one.
 
     Raises:
         OptionError: no such scheduler; the nearest name is suggested.
     """
+    name = _ALIASES[name].scheduler if name in _ALIASES else name
     if name not in REGISTRY:
         raise OptionError(
             f"scheduler={name!r} is not known; choose one of {', '.join(REGISTRY)}{suggest(name, REGISTRY)}"
@@ -107,14 +112,15 @@ def own_defaults(cls: type[Scheduler]) -> dict[str, Any]:
 def option_defaults(name: str) -> dict[str, Any]:
     """Every option that ``create(name, ...)`` takes, with its default."""
     cls = scheduler_class(name)
-    return {**own_defaults(cls), **cls.prediction_defaults, **cls.grid_defaults}
+    meant = _ALIASES[name].options if name in _ALIASES else {}
+    return {**own_defaults(cls), **cls.prediction_defaults, **cls.grid_defaults, **meant}
 
 
 def create(name: str, steps: int | None = None, **options: Any) -> Scheduler:
     """Build a scheduler over its grid.
 
     Args:
-        name: one of ``names()``.
+        name: one of ``names()``, or k-diffusion's or ComfyUI's identifier, which may stand for options too.
         steps: number of steps N; may be left out where ``timesteps`` or ``sigmas`` are given.
         options: those of ``option_defaults(name)``; diffusers' ``use_karras_sigmas`` and its like stand for
             ``respacing``.
@@ -154,7 +160,7 @@ def build(name: str, steps: int | None, options: Mapping[str, Any], begin: int =
     grid = replace(cls.build_grid(count, grid_options), begin=begin)
     prediction = PredictionOptions(**{k: config[k] for k in cls.prediction_defaults})
     scheduler = cls(grid, prediction, **{k: config[k] for k in own_defaults(cls)})
-    scheduler.name = name
+    scheduler.name = _ALIASES[name].scheduler if name in _ALIASES else name
     scheduler.config = config
     points = scheduler.profile().points
     if prediction.prediction_type is not None:

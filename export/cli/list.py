@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,9 +12,11 @@ from rich.table import Table
 
 from samplegraph.export.cli.console import stdout
 from samplegraph.export.cli.errors import needs_extra
+from samplegraph.runtime import InputError
 
 if TYPE_CHECKING:
     from samplegraph.export.cli.list_facts import Facts
+    from samplegraph.schedulers import Found
 
 EXAMPLE = "samplegraph list dpm_multistep"
 _NUMBERS = ("order", "state")
@@ -23,12 +26,28 @@ def list_schedulers(
     name: Annotated[
         str | None, typer.Argument(metavar="[NAME]", help="A scheduler to show in full.", show_default=False)
     ] = None,
+    words: Annotated[
+        str | None,
+        typer.Option("--find", metavar="WORDS", help='What others call it: "dpm++ 2m karras".', show_default=False),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print all of it as JSON and nothing else.")] = False,
 ) -> None:
-    """List the schedulers: order, evaluations (NFE) and noise slices of N steps, state, paper, other names."""
+    """List the schedulers: order, evaluations (NFE) and noise slices of N steps, state, paper, other names.
+
+    --find gives the scheduler and the options for a name of diffusers, A1111, ComfyUI or k-diffusion.
+    """
     with needs_extra("export", "list"):
         from samplegraph.export.cli.list_facts import facts_of
-        from samplegraph.schedulers import names
+        from samplegraph.schedulers import find, names
+    if words is not None:
+        if name is not None:
+            raise InputError(f"{name!r} and --find are both given; give one of them")
+        found_so = find(words)
+        if as_json:
+            typer.echo(json.dumps([asdict(each) for each in found_so], indent=2))
+        else:
+            stdout().print(_found(found_so))
+        return
     if as_json:
         found = {each: facts_of(each).to_json() for each in names()} if name is None else facts_of(name).to_json()
         typer.echo(json.dumps(found, indent=2, allow_nan=False))
@@ -43,6 +62,20 @@ def list_schedulers(
         console.print()
     console.print(_one(facts))
     console.print(_options(facts))
+
+
+def _found(rows: list[Found]) -> Table:
+    table = Table(box=SIMPLE_HEAD, padding=0, pad_edge=False, show_edge=False)
+    for column in ("name", "scheduler", "what to write"):
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        options = "".join(f" --set {key}={_written(value)}" for key, value in row.options.items())
+        table.add_row(row.named, row.scheduler, f"--scheduler {row.scheduler}{options}")
+    return table
+
+
+def _written(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _all(rows: list[Facts]) -> Table:

@@ -116,3 +116,19 @@ def test_an_unknown_name_is_answered_with_the_nearest(capsys: pytest.CaptureFixt
     assert out == ""
     assert "did you mean 'dpm_multistep'?" in err
     assert err.count("\n") == 1
+
+
+def test_a_name_of_other_programs_is_found(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "--scheduler dpm_multistep --set respacing=karras" in listed(capsys, "--find", "dpm++ 2m karras")
+    (best, *_) = json.loads(listed(capsys, "--find", "Euler a", "--json"))
+    assert best["scheduler"] == "euler_ancestral"
+
+
+@pytest.mark.parametrize(("arguments", "said"), [(["--find", "zzz"], "zzz"), (["ddim", "--find", "lcm"], "--find")])
+def test_what_cannot_be_found_is_one_line(
+    capsys: pytest.CaptureFixture[str], arguments: list[str], said: str
+) -> None:
+    assert main(["list", *arguments], program="samplegraph") == 2
+    error = capsys.readouterr().err
+    assert said in error
+    assert error.count("\n") == 1
