@@ -136,5 +136,8 @@ def work() -> None:
             tell(True)
         except (ValueError, OSError, CancelledError) as error:
             tell(error)
+        except MemoryError:
+            remedy = "export with --layout chunked:K, or build on a machine with more memory"
+            tell(ExportError(f"{plan.graph}: {plan.kind.name} runs out of memory for {plan.target}; {remedy}"))
         except Exception as error:
             tell(ExportError(f"{plan.graph}: {plan.kind.name} failed ({one_line(repr(error))}); report it"))

@@ -89,7 +89,7 @@ def test_a_set_whose_calls_are_not_merged_takes_the_sampler_s_own_inputs(
     tmp_path: Path,
     schema: Any,
 ) -> None:
-    file = compiled(tmp_path, "ddpm", captures, denoisers["tinydit"], layout="chunked:2", batch=2)
+    file = compiled(tmp_path, "ddpm", captures, denoisers["tinydit"], layout="chunked:1", batch=2)
     made = lay_out(file, tmp_path / "models")
     assert made.max_batch == 0
     manifest = read_manifest(file)
