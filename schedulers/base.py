@@ -65,7 +65,8 @@ class Scheduler(nn.Module):
     options of which the diffusers class takes some values only, ``diffusers_aliases`` values that it reads as
     others, ``diffusers_arguments`` our names for those of its methods that mean another thing than the key of that
     name, ``diffusers_ignored`` keys that it takes and never reads, ``diffusers_steps`` the only step counts that it
-    takes. ``default_prediction_type`` is how a model that declares none is read; ``learned_variance`` asks for a
+    takes, ``diffusers_extra_steps`` how many more it counts, ``diffusers_twins`` further classes that do the same.
+    ``default_prediction_type`` is how a model that declares none is read; ``learned_variance`` asks for a
     model whose output has twice the channels, and ``classes`` of them is the number of tokens, the mask included,
     where samples are tokens. ``apart`` says that steps read the unconditional prediction beside the guided one, so
     that every evaluation has to be guided. ``inputs`` are handed to ``begin``, which puts them into the state.
@@ -92,6 +93,8 @@ class Scheduler(nn.Module):
     diffusers_arguments: ClassVar[Mapping[str, str]] = {}
     diffusers_ignored: ClassVar[tuple[str, ...]] = ()
     diffusers_steps: ClassVar[tuple[int, ...] | None] = None
+    diffusers_extra_steps: ClassVar[int] = 0
+    diffusers_twins: ClassVar[tuple[str, ...]] = ()
     paper: ClassVar[str] = ""
     no_start: ClassVar[str] = ""
     inverts: ClassVar[bool] = False

@@ -12,6 +12,7 @@ from samplegraph.schedulers.base import Scheduler
 from samplegraph.schedulers.config_keys import INERT, is_inert
 from samplegraph.schedulers.errors import OptionError, suggest
 from samplegraph.schedulers.options import RESPACING_FLAGS
+from samplegraph.schedulers.refused import REFUSED
 from samplegraph.schedulers.registry import create, names, option_defaults, own_defaults, scheduler_class
 
 #: Arguments of diffusers' ``set_timesteps`` and ``step``: no keys of its configs.
@@ -53,6 +54,10 @@ def from_config(
     if cls.diffusers_steps is not None and steps not in cls.diffusers_steps:
         allowed = ", ".join(map(str, cls.diffusers_steps))
         raise OptionError(f"steps={steps!r} is not allowed by {cls.diffusers_class}, which takes {allowed} only")
+    if steps is not None and cls.diffusers_extra_steps:
+        if isinstance(steps, bool) or not isinstance(steps, int) or steps <= cls.diffusers_extra_steps:
+            raise OptionError(f"steps={steps!r} is not allowed by {cls.diffusers_class}; give at least 2")
+        steps -= cls.diffusers_extra_steps
     own = set(option_defaults(name)) | {f for f, r in RESPACING_FLAGS.items() if r in _respacings(cls)}
     _refuse_foreign(cls, {k: v for k, v in given.items() if k not in own}, own)
     _refuse_values(cls, given)
@@ -117,10 +122,14 @@ def name_of_config(content: Mapping[str, Any], where: str) -> str:
     Raises:
         OptionError: its class is not supported.
     """
-    known = {scheduler_class(name).diffusers_class: name for name in names()}
+    classes = {name: scheduler_class(name) for name in names()}
+    known = {each: name for name, cls in classes.items() for each in (cls.diffusers_class, *cls.diffusers_twins)}
     asked = content.get("_class_name")
     if asked is None:
         raise OptionError(f"{where}: has no _class_name; add one of {', '.join(map(str, known))}")
+    for cls_name, reason in REFUSED.values():
+        if asked == cls_name:
+            raise OptionError(f"{where}: _class_name={asked!r} cannot be unrolled: {reason}; choose another scheduler")
     if not isinstance(asked, str) or asked not in known:
         choices = [str(c) for c in known]
         raise OptionError(

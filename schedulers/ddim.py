@@ -29,6 +29,7 @@ class DDIM(Scheduler):
     """
 
     diffusers_class = "DDIMScheduler"
+    diffusers_twins = ("DDIMParallelScheduler",)
     diffusers_values = {"beta_schedule": COMMON_BETAS}
     paper = "arXiv:2010.02502"
     grid_defaults = {**TIMESTEP_DEFAULTS, "set_alpha_to_one": True}

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
-
 from samplegraph.schedulers.base import Denoise, Grid, Noise, PredictionOptions, Scheduler, State, X
 from samplegraph.schedulers.errors import OptionError, one_of
 from samplegraph.schedulers.options import COMMON_BETAS, TIMESTEP_DEFAULTS
-from samplegraph.schedulers.precision import floats
+from samplegraph.schedulers.posterior import Posterior
 from samplegraph.schedulers.prediction import CLIP_DEFAULTS, THRESHOLD_DEFAULTS
 from samplegraph.schedulers.tensors import tensor
 from samplegraph.schedulers.timestep_grid import visited_grid
@@ -31,6 +29,7 @@ class DDPM(Scheduler):
     """
 
     diffusers_class = "DDPMScheduler"
+    diffusers_twins = ("DDPMParallelScheduler",)
     diffusers_values = {"beta_schedule": (*COMMON_BETAS, "sigmoid", "laplace")}
     paper = "arXiv:2006.11239"
     grid_defaults = {**TIMESTEP_DEFAULTS, "timesteps": None}
@@ -44,25 +43,17 @@ class DDPM(Scheduler):
                 f"variance_type={variance_type!r} {_REFUSED[variance_type]}; choose one of {', '.join(VARIANCES)}"
             )
         one_of("variance_type", variance_type, VARIANCES)
-        abar, abar_next = grid.tensor("abar"), grid.tensor("abar_next")
-        kept = abar / abar_next
-        self.weight_x0 = floats(abar_next**0.5 * (1 - kept) / (1 - abar))
-        self.weight_x = floats(kept**0.5 * (1 - abar_next) / (1 - abar))
-        posterior = ((1 - abar_next) / (1 - abar) * (1 - kept)).clamp(min=1e-20)
+        self.posterior = Posterior(grid)
         self.variance_type, self.learned_variance = variance_type, variance_type.startswith("learned")
-        self.std = floats((1 - kept if variance_type == "fixed_large" else posterior) ** 0.5)
-        self.log_small, self.log_large = floats(posterior.log()), floats((1 - kept).log())
+        self.std = self.posterior.std_large if variance_type == "fixed_large" else self.posterior.std
 
     def step(self, i: int, x: X, state: State[X], denoise: Denoise[X], noise: Noise[X]) -> tuple[X, State[X]]:
         p = denoise(x, i)
-        x = self.weight_x0[i] * p.x0 + self.weight_x[i] * x
+        x = self.posterior.weight_x0[i] * p.x0 + self.posterior.weight_x[i] * x
         if self.grid.timesteps[i] <= 0:
             return x, state
-        std: Any = self._predicted_std(i, tensor(p.variance)) if self.learned_variance else self.std[i]
+        std: Any = self.std[i]
+        if self.learned_variance:
+            variance = tensor(p.variance)
+            std = variance**0.5 if self.variance_type == "learned" else self.posterior.std_between(i, variance)
         return x + std * noise(), state
-
-    def _predicted_std(self, i: int, variance: torch.Tensor) -> torch.Tensor:
-        if self.variance_type == "learned":
-            return variance**0.5
-        share = (variance + 1) / 2
-        return torch.exp(0.5 * (share * self.log_large[i] + (1 - share) * self.log_small[i]))

@@ -82,10 +82,4 @@ class DPMMultistep(Scheduler):
         return self.rule.init(x)
 
     def step(self, i: int, x: X, state: State[X], denoise: Denoise[X], noise: Noise[X]) -> tuple[X, State[X]]:
-        alpha, sigma, _, _ = self.pair(i)
-        p = denoise(x, i)
-        if self.rule.on_x0:
-            m = p.x0
-        else:
-            m = (x - alpha * p.x0) / sigma if self.prediction.thresholding else p.eps
-        return self.rule.step(i, x, m, state, noise)
+        return self.rule.step(i, x, self.rule.output(denoise(x, i), x, i, self.prediction), state, noise)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from samplegraph.schedulers.base import Grid, Noise, X
+from samplegraph.schedulers.base import Grid, Noise, PredictionOptions, X
 from samplegraph.schedulers.errors import OptionError, flag, one_of, whole
 from samplegraph.schedulers.exponential import exponential_weights
+from samplegraph.schedulers.prediction import Prediction
 
 ALGORITHMS = ("dpmsolver++", "sde-dpmsolver++", "dpmsolver", "sde-dpmsolver")
 
@@ -74,6 +75,13 @@ class DPMRule:
     def init(self, x: X) -> tuple[X, ...]:
         """The ``solver_order - 1`` latest outputs, newest first."""
         return (x * 0.0,) * (self.solver_order - 1)
+
+    def output(self, p: Prediction[X], x: X, i: int, options: PredictionOptions) -> X:
+        """What is integrated: x0, or eps, which follows from x0 where that is thresholded."""
+        if self.on_x0:
+            return p.x0
+        alpha, sigma = float(self.grid.alpha[i]), float(self.grid.sigma[i])
+        return (x - alpha * p.x0) / sigma if options.thresholding else p.eps
 
     def step(self, i: int, x: X, m: X, state: tuple[X, ...], noise: Noise[X]) -> tuple[X, tuple[X, ...]]:
         """Step ``i`` from ``x`` with the model's output ``m`` there, x0 or eps."""

@@ -41,6 +41,18 @@ SIGMA_VALUES: Mapping[str, tuple[object, ...]] = {
 }
 FINAL_SIGMAS = ("zero", "sigma_min")
 
+#: Options that have to be above 0, and at most this.
+_ABOVE_ZERO = {
+    "strength": 1.0,
+    "sigma_data": 1e6,
+    "rho": 1e3,
+    "flow_shift": 1e6,
+    "max_timesteps": 1.5709,
+    "scaler": 1e3,
+    "s": 1e3,
+    "snr_shift_scale": 1e6,
+}
+
 _SCHEDULE_FIELDS = tuple(f.name for f in fields(NoiseSchedule))
 _SHIFT_FIELDS = tuple(f.name for f in fields(FlowShift))
 #: Options of every scheduler over a discrete noise schedule, with their defaults.
@@ -106,6 +118,13 @@ class GridOptions:
     sigma_schedule: str = "karras"
     rho: float = 7.0
     ramp: Sequence[float] | None = None
+    max_timesteps: float | None = 1.5708
+    intermediate_timesteps: float | None = 1.3
+    angles: Sequence[float] | None = None
+    scaler: float = 1.0
+    s: float = 0.008
+    times: Sequence[float] | None = None
+    snr_shift_scale: float = 3.0
     prediction_type: str | None = None
     exact_tables: bool = False
     begin: int = 0
@@ -120,13 +139,15 @@ class GridOptions:
         flag("skip_prk_steps", self.skip_prk_steps)
         flag("exact_tables", self.exact_tables)
         flag("use_flow_sigmas", self.use_flow_sigmas)
+        if self.intermediate_timesteps is not None:
+            in_range("intermediate_timesteps", self.intermediate_timesteps, 0.0, self.max_timesteps or 1.5709)
         in_range("lambda_min_clipped", self.lambda_min_clipped, float("-inf"), float("inf"))
         one_of("sigma_schedule", self.sigma_schedule, ("karras", "exponential"))
         for name in ("original_inference_steps", "full_range_steps"):
             if getattr(self, name) is not None:
                 whole(name, getattr(self, name), 1, self.schedule.num_train_timesteps)
-        for name, most in (("strength", 1.0), ("sigma_data", 1e6), ("rho", 1e3), ("flow_shift", 1e6)):
-            if in_range(name, getattr(self, name), 0.0, most) == 0:
+        for name, most in _ABOVE_ZERO.items():
+            if getattr(self, name) is not None and in_range(name, getattr(self, name), 0.0, most) == 0:
                 raise OptionError(f"{name}={getattr(self, name)!r} is not allowed; give a number above 0")
         in_range("sampling_eps", self.sampling_eps, 0.0, 1.0)
         for name in ("beta_min", "beta_max"):

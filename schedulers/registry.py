@@ -13,6 +13,7 @@ from samplegraph.schedulers.errors import OptionError, suggest
 from samplegraph.schedulers.grid import step_count
 from samplegraph.schedulers.options import RESPACING_FLAGS, GridOptions, refuse_respaced_tables, respacing_of
 from samplegraph.schedulers.prediction import Parameterisation, PredictionOptions
+from samplegraph.schedulers.refused import REFUSED
 from samplegraph.schedulers.spacing import numbers
 from samplegraph.schedulers.vocabulary import IDENTIFIERS
 
@@ -58,6 +59,18 @@ REGISTRY: Mapping[str, str] = {
     "gradient_estimation": "GradientEstimation",
     "heunpp2": "HeunPP2",
     "ipndm_v": "IPNDMV",
+    "dpm_multistep_inverse": "DPMMultistepInverse",
+    "dpm_sde": "DPMSDE",
+    "cosine_dpm": "CosineDPM",
+    "scm": "SCM",
+    "consistency_decoder": "ConsistencyDecoder",
+    "unclip": "UnCLIP",
+    "wuerstchen": "Wuerstchen",
+    "cogvideox_ddim": "CogVideoXDDIM",
+    "cogvideox_dpm": "CogVideoXDPM",
+    "ltx_euler_ancestral": "LTXEulerAncestral",
+    "minimax_h3": "MiniMaxH3",
+    "sa_solver": "SASolver",
 }
 
 #: More steps than any sampler is run with; tables and plans of more would only take time and memory.
@@ -67,9 +80,11 @@ MAX_STEPS = 5000
 _ALIASES = {named.name: named for named in IDENTIFIERS if named.name not in REGISTRY}
 
 #: Options that are sequences of numbers: lists, arrays and tensors become tuples of floats.
-_SEQUENCES = ("timesteps", "sigmas", "trained_betas", "ramp", "flow_sigmas")
+_SEQUENCES = ("timesteps", "sigmas", "trained_betas", "ramp", "flow_sigmas", "angles", "times")
 #: Those of them that have one entry for each step.
 _POINTS = ("ramp", "flow_sigmas", "timesteps")
+#: Those of them that have one more, unless the scheduler reworks its tables.
+_WITH_ENDS = ("sigmas", "angles", "times")
 
 
 def names() -> tuple[str, ...]:
@@ -84,6 +99,8 @@ def scheduler_class(name: str) -> type[Scheduler]:
         OptionError: no such scheduler; the nearest name is suggested.
     """
     name = _ALIASES[name].scheduler if name in _ALIASES else name
+    if name in REFUSED:
+        raise OptionError(f"scheduler={name!r} cannot be unrolled: {REFUSED[name][1]}; choose another")
     if name not in REGISTRY:
         raise OptionError(
             f"scheduler={name!r} is not known; choose one of {', '.join(REGISTRY)}{suggest(name, REGISTRY)}"
@@ -150,7 +167,8 @@ def build(name: str, steps: int | None, options: Mapping[str, Any], begin: int =
     if not cls.reworks_tables:
         refuse_respaced_tables(config)
     given_points = next((config[k] for k in _POINTS if config.get(k) is not None), None)
-    count = step_count(steps, given_points, config.get("sigmas"), with_end=not cls.reworks_tables)
+    with_ends = next((config[k] for k in _WITH_ENDS if config.get(k) is not None), None)
+    count = step_count(steps, given_points, with_ends, with_end=not cls.reworks_tables)
     grid_options = GridOptions.of({k: config[k] for k in cls.grid_defaults} | {"begin": begin})
     last = grid_options.schedule.num_train_timesteps
     if count > last and grid_options.sigmas is None and "num_train_timesteps" in defaults:

@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
-from dimensions import BETAS, CLIPPING, FINAL, PREDICTION, RESPACING, THRESHOLDING, ZERO_SNR, Dimension, values
+from math import inf
+
+from dimensions import (
+    BETAS,
+    CLIPPING,
+    COMMON,
+    FINAL,
+    PREDICTION,
+    RESPACING,
+    THRESHOLDING,
+    ZERO_SNR,
+    Dimension,
+    values,
+)
 
 #: Keys of these products that are arguments of ``set_timesteps``.
-SET_ARGUMENTS = ("mu", "strength", "original_inference_steps")
+SET_ARGUMENTS = ("mu", "strength", "original_inference_steps", "max_timesteps", "intermediate_timesteps")
 
 DYNAMIC: Dimension = [
     {},
@@ -40,6 +53,25 @@ MULTISTEP = [
     values("euler_at_final", False, True),
 ]
 
+SCHEDULE_OR_INVERTED_FLOW: Dimension = [
+    {},
+    {},
+    {
+        "use_flow_sigmas": True,
+        "prediction_type": "flow_prediction",
+        "flow_shift": 2.0,
+        **{f"use_{name}_sigmas": False for name in ("karras", "exponential", "beta")},
+    },
+]
+MAX_ANGLES: Dimension = [{}, {"max_timesteps": 1.5}]
+COGVIDEOX = [
+    *COMMON,
+    BETAS,
+    ZERO_SNR,
+    values("snr_shift_scale", 3.0, 1.0),
+    values("set_alpha_to_one", True, False),
+]
+
 LATER_PRODUCTS: dict[str, list[Dimension]] = {
     "FlowMatchEulerDiscreteScheduler": [*FLOW, values("stochastic_sampling", False, True)],
     "FlowMatchHeunDiscreteScheduler": [FLOW[0]],
@@ -59,6 +91,39 @@ LATER_PRODUCTS: dict[str, list[Dimension]] = {
         values("s_noise", 1.0, 0.9),
         [{}, {"sigma_max": 10.0, "rho": 5.0}, {"sigma_data": 1.0, "sigma_min": 0.01}, {"num_train_timesteps": 100}],
     ],
+    "DPMSolverMultistepInverseScheduler": [
+        SCHEDULE_OR_INVERTED_FLOW,
+        *COMMON,
+        BETAS,
+        *MULTISTEP,
+        values("algorithm_type", "dpmsolver++", "sde-dpmsolver++", "dpmsolver", "sde-dpmsolver"),
+        values("lambda_min_clipped", -inf, -5.1),
+        THRESHOLDING,
+        RESPACING,
+    ],
+    "SASolverScheduler": [
+        SCHEDULE_OR_INVERTED_FLOW,
+        *COMMON,
+        BETAS[:3],
+        values("predictor_order", 1, 2, 3, 4),
+        values("corrector_order", 1, 2, 3, 4),
+        values("algorithm_type", "data_prediction", "noise_prediction"),
+        values("lower_order_final", True, False),
+        THRESHOLDING,
+        RESPACING,
+    ],
+    "SCMScheduler": [values("sigma_data", 0.5, 1.0), values("intermediate_timesteps", None), MAX_ANGLES],
+    "ConsistencyDecoderScheduler": [values("sigma_data", 0.5, 1.0)],
+    "UnCLIPScheduler": [
+        values("prediction_type", "epsilon", "sample"),
+        CLIPPING[:3],
+        values("num_train_timesteps", 1000, 500),
+    ],
+    "DDPMWuerstchenScheduler": [values("scaler", 1.0, 2.0, 0.5), values("s", 0.008, 0.02)],
+    "CogVideoXDDIMScheduler": COGVIDEOX,
+    "CogVideoXDPMScheduler": COGVIDEOX,
+    "LTXEulerAncestralRFScheduler": [values("eta", 1.0, 0.0, 0.5), values("s_noise", 1.0, 0.9, 0.0)],
+    "MiniMaxH3Scheduler": [values("shift", 12.0, 1.0)],
 }
 FLOW_TABLES: Dimension = [
     {"sigmas": [1.0, 0.75, 0.2]},
@@ -72,6 +137,9 @@ LATER_CUSTOM: dict[str, Dimension] = {
     "FlowMapEulerDiscreteScheduler": FLOW_TABLES[:1],
     "LCMScheduler": WHOLE_TABLES,
     "TCDScheduler": WHOLE_TABLES,
+    "DDPMWuerstchenScheduler": [{"timesteps": [1.0, 0.5, 0.2, 0.0]}, {"timesteps": [1.0, 0.66]}],
+    "LTXEulerAncestralRFScheduler": [{"sigmas": [1.0, 0.7, 0.3, 0.0]}],
+    "MiniMaxH3Scheduler": [{"sigmas": [1.0, 0.7, 0.3, 0.0]}],
     "CMStochasticIterativeScheduler": [{"timesteps": [39, 22, 5]}, {"timesteps": [22, 0]}, {"timesteps": [0]}],
 }
 CHURN: Dimension = [{}, {"s_churn": 2.0}, {"s_churn": 9.0, "s_tmin": 0.1, "s_tmax": 0.8, "s_noise": 1.01}]

@@ -8,6 +8,7 @@ from typing import Any
 
 import diffusers
 import torch
+from diffusers.schedulers.scheduling_consistency_decoder import ConsistencyDecoderScheduler
 from torch import nn
 
 from samplegraph.models import Sampler
@@ -25,6 +26,13 @@ class Smooth(nn.Module):
         return 0.8 * torch.tanh(0.7 * sample + 0.3 * torch.cos(t / 200 + place)) + 0.2 * torch.sin(t / 77 + place)
 
 
+def diffusers_class(name: str) -> Any:
+    """The class of that name; one of them is not exported."""
+    if name == "ConsistencyDecoderScheduler":
+        return ConsistencyDecoderScheduler
+    return getattr(diffusers, name)
+
+
 def diffusers_loop(
     class_name: str,
     config: Mapping[str, Any],
@@ -35,7 +43,7 @@ def diffusers_loop(
     seed: int = 0,
 ) -> torch.Tensor:
     """The loop of a diffusers pipeline: the model sees the scaled sample, ``step`` gets the unscaled one."""
-    scheduler = getattr(diffusers, class_name)(**config)
+    scheduler = diffusers_class(class_name)(**config)
     if steps is None:
         scheduler.set_timesteps(**(set_kwargs or {}))
     else:

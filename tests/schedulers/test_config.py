@@ -22,6 +22,7 @@ from samplegraph.schedulers import (
     scheduler_class,
 )
 from samplegraph.schedulers.options import RESPACING_FLAGS
+from samplegraph.schedulers.refused import REFUSED
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 NAMES = {scheduler_class(name).diffusers_class: name for name in names()}
@@ -122,6 +123,32 @@ def test_keys_of_other_classes_pass_where_they_ask_for_nothing(name: str) -> Non
     config, counts = PUBLISHED[name]
     scheduler = from_config(config, counts[0])
     assert scheduler.name == NAMES[str(config["_class_name"])]
+
+
+@pytest.mark.parametrize("name", ["DDIM", "DDPM"])
+def test_a_parallel_twin_is_the_same_scheduler(name: str) -> None:
+    twin = from_config({"_class_name": f"{name}ParallelScheduler", "beta_end": 0.01}, 5)
+    assert twin.config == from_config({"_class_name": f"{name}Scheduler", "beta_end": 0.01}, 5).config
+
+
+def test_what_cannot_be_unrolled_is_refused_with_the_reason() -> None:
+    for name, (class_name, reason) in REFUSED.items():
+        assert hasattr(diffusers, class_name)
+        for ask in (lambda name=name: create(name, 5), lambda c=class_name: from_config({"_class_name": c}, 5)):
+            with pytest.raises(OptionError) as error:
+                ask()
+            assert reason in str(error.value)
+
+
+def test_the_end_counts_as_a_step_in_one_class() -> None:
+    assert from_config({"_class_name": "MiniMaxH3Scheduler"}, 5).steps == 4
+    with pytest.raises(OptionError, match="steps=1"):
+        from_config({"_class_name": "MiniMaxH3Scheduler"}, 1)
+
+
+def test_a_decoder_of_two_steps() -> None:
+    with pytest.raises(OptionError, match=r"steps=3 .* takes 2 only"):
+        from_config({"_class_name": "ConsistencyDecoderScheduler"}, 3)
 
 
 def test_metadata_and_inert_keys_change_nothing() -> None:

@@ -15,9 +15,11 @@ import numpy as np
 import pytest
 import torch
 from configurations import PRODUCTS, PUBLISHED, Configuration, drawn
-from reference import diffusers_loop, our_run, relative_error
+from production import brownian_cosine, brownian_sde, production_loop
+from reference import SHAPE, Smooth, diffusers_loop, our_run, relative_error
 
-from samplegraph.schedulers import OptionError, from_config
+from samplegraph.models import Sampler
+from samplegraph.schedulers import OptionError, Scheduler, from_config
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # diffusers' own
 diffusers.logging.set_verbosity_error()
@@ -30,7 +32,9 @@ TOLERANCE = 5e-6
 ILL_CONDITIONED = 1e-4
 #: And where diffusers divides what cancels by a small sigma: flow-matching Heun takes the slope at sigma = 1e-3 from
 #: the difference of two samples that agree to 3 digits (9.6e-5; ours takes the network's velocity). And EDM Euler with
-#: churn in one or two steps, which adds noise to a sample of size sigma = 80 and takes all of it away (1.7e-5).
+#: churn in one or two steps, which adds noise to a sample of size sigma = 80 and takes all of it away (1.7e-5). And
+#: CogVideoX where a step goes from timestep 1 to 0: logarithms of nearly equal levels cancel, and torch's differ in the
+#: last bit between one number and many (3.4e-5).
 
 
 def tolerance(c: Configuration) -> float:
@@ -38,6 +42,8 @@ def tolerance(c: Configuration) -> float:
     if c.class_name == "FlowMatchHeunDiscreteScheduler" or (
         c.class_name == "EDMEulerScheduler" and c.arguments.get("s_churn")
     ):
+        return ILL_CONDITIONED
+    if c.class_name.startswith("CogVideoX") and c.config.get("steps_offset") and not c.config["set_alpha_to_one"]:
         return ILL_CONDITIONED
     steep = c.arguments.get("s_churn") and c.config.get("rescale_betas_zero_snr")
     if c.class_name in ("KDPM2DiscreteScheduler", "KDPM2AncestralDiscreteScheduler", "PNDMScheduler"):
@@ -57,7 +63,7 @@ def theirs(c: Configuration) -> torch.Tensor | None:
     """Diffusers' result, or None where it raises or gives NaN."""
     try:
         with np.errstate(all="ignore"):
-            sample = diffusers_loop(c.class_name, c.config, c.steps, set_kwargs=c.custom, step_kwargs=c.arguments)
+            sample = production_loop(c.class_name, c.config, c.steps, set_kwargs=c.custom, step_kwargs=c.arguments)
     except Exception:  # any reason of diffusers' for not giving a picture
         return None
     return sample if bool(torch.isfinite(sample).all()) else None
@@ -87,7 +93,7 @@ def check(configurations: list[Configuration]) -> None:
         if not error <= tolerance(c):
             failures.append(f"{error:.1e}: {c}")
     assert not failures, "\n".join([f"{len(failures)} of {len(configurations)}", *failures])
-    assert compared >= len(configurations) / 4
+    assert compared >= len(configurations) / 5
     asked = {(k, str(v)) for c in configurations for k, v in {**c.config, **c.custom, **c.arguments}.items()}
     assert asked - values <= NEVER_RUN, f"never compared: {asked - values - NEVER_RUN}"
 
@@ -106,6 +112,47 @@ def test_parity_over_the_thinned_product(class_name: str) -> None:
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_parity_over_more_of_the_product(class_name: str, seed: int) -> None:
     check(list(drawn(class_name, rounds=2 if class_name == "HeunDiscreteScheduler" else 8, seed=seed)))
+
+
+SDE: list[dict[str, object]] = [
+    {},
+    {"use_karras_sigmas": True},
+    {"use_exponential_sigmas": True, "beta_schedule": "linear"},
+    {"prediction_type": "v_prediction", "timestep_spacing": "trailing"},
+    {"timestep_spacing": "leading", "steps_offset": 1},
+]
+
+
+@pytest.mark.parametrize("config", SDE, ids=str)
+def test_parity_of_the_stochastic_solver_on_the_same_brownian_motion(config: dict[str, object]) -> None:
+    for steps, s_noise in ((1, 1.0), (2, 1.0), (3, 0.9), (8, 1.0), (25, 1.0)):
+        want, slices = brownian_sde(config, steps, s_noise)
+        scheduler = from_config({"_class_name": "DPMSolverSDEScheduler", **config}, steps, s_noise=s_noise)
+        assert relative_error(on_slices(scheduler, slices), want) <= TOLERANCE
+
+
+COSINE: list[dict[str, object]] = [
+    {},
+    {"sigma_schedule": "karras", "sigma_max": 80.0},
+    {"solver_type": "heun", "prediction_type": "epsilon", "euler_at_final": True},
+    {"solver_order": 1, "lower_order_final": False, "sigma_data": 0.5},
+]
+
+
+@pytest.mark.parametrize("config", COSINE, ids=str)
+def test_parity_of_the_cosine_solver_on_the_same_brownian_motion(config: dict[str, object]) -> None:
+    for steps in (2, 3, 8, 25):
+        want, slices = brownian_cosine(config, steps)
+        scheduler = from_config({"_class_name": "CosineDPMSolverMultistepScheduler", **config}, steps)
+        assert relative_error(on_slices(scheduler, slices), want) <= TOLERANCE
+
+
+def on_slices(scheduler: Scheduler, slices: list[torch.Tensor]) -> torch.Tensor:
+    """Our run with this noise in its steps."""
+    noise = torch.randn(SHAPE, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        sample: torch.Tensor = Sampler(Smooth(), scheduler)(noise, torch.stack(slices) if slices else None)
+    return sample
 
 
 @pytest.mark.parametrize("name", PUBLISHED)

@@ -85,8 +85,9 @@ def _refined(row: Row, steps: int) -> Scheduler:
         ratio = np.geomspace(5, 0.05, steps + 1)
         return row.create(None, sigmas=ratio / (1 + ratio) if flow else ratio)
     # No custom sigmas: a smooth schedule over many timesteps, whose last step to sigma = 0 is negligible.
-    schedule: dict[str, Any] = {"num_train_timesteps": 4096, "beta_start": 1e-8, "beta_end": 0.005}
-    return row.create(steps, **({"num_train_timesteps": 1_000_000} if flow else schedule))
+    schedule: dict[str, Any] = {"num_train_timesteps": 3840, "beta_start": 1e-8, "beta_end": 0.005}
+    schedule = {"num_train_timesteps": 1_000_000} if flow else schedule
+    return row.create(steps, **{key: value for key, value in schedule.items() if key in taken})
 
 
 @every_row

@@ -49,6 +49,8 @@ CONFIGS: list[Mapping[str, Any]] = [
     {"_class_name": "EDMEulerScheduler"},
     {"_class_name": "EDMDPMSolverMultistepScheduler", "solver_order": 3},
     {"_class_name": "CMStochasticIterativeScheduler"},
+    {"_class_name": "CogVideoXDDIMScheduler"},
+    {"_class_name": "SASolverScheduler", "predictor_order": 3, "corrector_order": 3},
 ]
 #: Schedulers whose diffusers classes have no ``add_noise`` or no loop of steps to slice.
 ALONE = {
@@ -56,6 +58,15 @@ ALONE = {
     "score_sde_ve": "a pipeline of its own, from step 0",
     "karras_ve": "add_noise raises NotImplementedError",
     "ipndm": "no add_noise",
+    "dpm_sde": "noise from a tree of its own",
+    "cosine_dpm": "noise from a tree of its own",
+    "scm": "no add_noise",
+    "consistency_decoder": "no add_noise, and 2 steps only",
+    "unclip": "step has to be told the next timestep",
+    "wuerstchen": "timesteps end with that where sampling ends",
+    "cogvideox_dpm": "step has to be handed the x0 before",
+    "ltx_euler_ancestral": "no add_noise",
+    "minimax_h3": "counts the end as a step",
 }
 
 

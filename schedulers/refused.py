@@ -1,0 +1,37 @@
+"""Schedulers of diffusers that are not here, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+#: Name -> its diffusers class and the reason.
+REFUSED: Mapping[str, tuple[str, str]] = {
+    "amused": (
+        "AmusedScheduler",
+        "it draws tokens and their Gumbel noise from a generator inside the step, as many as are masked",
+    ),
+    "block_refinement": (
+        "BlockRefinementScheduler",
+        "it refines blocks of text until enough tokens are confident: the number of steps depends on the tokens",
+    ),
+    "discrete_ddim": (
+        "DiscreteDDIMScheduler",
+        "it draws token ids and their routes by multinomials and random integers from a generator inside the step",
+    ),
+    "entropy_bound": (
+        "EntropyBoundScheduler",
+        "it accepts tokens by their entropy and draws the others as random integers inside the step",
+    ),
+    "helios_dmd": (
+        "HeliosDMDScheduler",
+        "its step takes the history of a video's chunks and adds noise that depends on them",
+    ),
+    "piflow": (
+        "PiflowScheduler",
+        "its network returns a policy, a grid of clean samples in the last axis, not one prediction per sample",
+    ),
+    "rfd4_proteina": (
+        "RFD4ProteinaScheduler",
+        "its steps centre and rotate molecules under masks of their atoms, which samples here do not carry",
+    ),
+}
