@@ -150,7 +150,7 @@ def parameterisation(grid: Grid, spec: ModelSpec, prediction_type: str) -> Param
         skip, gain = preconditioner(own.sigma_data, alpha, sigma)
         gain = gain if prediction_type == "epsilon" else -gain
         return Parameterisation(prediction_type, alpha, sigma, scale, (skip, gain))
-    if isinstance(own, NoiseSchedule) and grid.family == "flow":
+    if isinstance(own, NoiseSchedule) and (grid.family == "flow" or alpha.min() < 1e-3):
         alpha, sigma = nearest_signal(own, alpha, sigma)
     return Parameterisation(prediction_type, alpha, sigma, scale)
 

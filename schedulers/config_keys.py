@@ -45,6 +45,7 @@ INERT: Mapping[str, tuple[object, ...]] = {
     "solver_type": ("midpoint", "logrho", "bh2"),
     "steps_offset": ANY,
     "stochastic_sampling": (False,),
+    "tau_func": (None,),
     "tensor_format": ("pt",),
     "thresholding": (False,),
     "time_shift_type": ("exponential",),

@@ -67,8 +67,9 @@ class SCM(Scheduler):
             family="vp",
             schedule=None,
             timesteps=widened(t[:-1]),
-            alpha=widened(torch.cos(t)),
+            alpha=widened(torch.cos(t).clamp(min=0.0)),
             sigma=widened(torch.sin(t)),
+            preconditioned={"v_prediction": (widened(torch.cos(t[:-1])), -widened(torch.sin(t[:-1])))},
             own={"sigma_data": np.array([options.sigma_data])},
             dtype=options.torch_dtype,
         )

@@ -26,15 +26,16 @@ def captures() -> Captures:
 @pytest.fixture(scope="session")
 def denoisers() -> dict[str, nn.Module]:
     made = {"tiny": TinyUNet(), "tinydit": TinyDiT(), "attention": CrossAttention(), "signal": Unconditional()}
-    made["tinyflow"] = TinyUNet()
-    made["tinyflow"].spec = replace(TinyUNet.spec, name="tinyflow", prediction_type="flow_prediction")
+    for name, kind in (("tinyflow", "flow_prediction"), ("tinyv", "v_prediction")):
+        made[name] = TinyUNet()
+        made[name].spec = replace(TinyUNet.spec, name=name, prediction_type=kind)
     return {name: seeded(model) for name, model in made.items()} | {"tokens": tokens()}
 
 
 @pytest.fixture(scope="session")
 def denoiser_of(denoisers: dict[str, nn.Module]) -> Callable[[str], nn.Module]:
     """A small denoiser for a scheduler of that name; it takes ``class_labels``."""
-    kinds = {"log_probs": "tokens", "flow_prediction": "tinyflow"}
+    kinds = {"log_probs": "tokens", "flow_prediction": "tinyflow", "v_prediction": "tinyv"}
     return lambda name: denoisers[kinds.get(scheduler_class(name).default_prediction_type, "tiny")]
 
 
