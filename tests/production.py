@@ -7,7 +7,6 @@ from typing import Any
 
 import diffusers
 import torch
-from diffusers.schedulers.scheduling_dpmsolver_sde import BrownianTreeNoiseSampler
 from reference import SHAPE, Smooth, diffusers_class, diffusers_loop
 
 Options = Mapping[str, Any]
@@ -76,6 +75,8 @@ def brownian_sde(config: Options, steps: int, s_noise: float) -> tuple[torch.Ten
 
     The tree gives that to the middle and that of the whole step; what is left is the increment between.
     """
+    from diffusers.schedulers.scheduling_dpmsolver_sde import BrownianTreeNoiseSampler
+
     scheduler = diffusers.DPMSolverSDEScheduler(**config)
     scheduler.set_timesteps(steps)
     x = torch.randn(SHAPE, generator=torch.Generator().manual_seed(0)) * scheduler.init_noise_sigma
@@ -100,6 +101,8 @@ def brownian_sde(config: Options, steps: int, s_noise: float) -> tuple[torch.Ten
 
 def brownian_cosine(config: Options, steps: int) -> tuple[torch.Tensor, list[torch.Tensor]]:
     """Diffusers' cosine DPM-Solver, and the increments of its tree over each step."""
+    from diffusers.schedulers.scheduling_dpmsolver_sde import BrownianTreeNoiseSampler
+
     scheduler = diffusers.CosineDPMSolverMultistepScheduler(**config)
     scheduler.set_timesteps(steps)
     x = torch.randn(SHAPE, generator=torch.Generator().manual_seed(0)) * scheduler.init_noise_sigma
