@@ -2,8 +2,7 @@
  * A double of ONNX Runtime for GPUs: the real library, found through SAMPLEGRAPH_ONNXRUNTIME, which says that it has
  * GPU providers, and runs them on the CPU. Their memory is that of the double of the CUDA runtime, with DOUBLE_PLAIN.
  *
- * Environment: DOUBLE_PROVIDERS: names that are not there; DOUBLE_STARTS ("cuda"): providers that start; DOUBLE_REFUSES:
- * "session-with-graphs", "run-with-graph". What providers are told is appended to the file DOUBLE_TOLD.
+ * Environment: DOUBLE_STARTS ("cuda"): providers that start; DOUBLE_REFUSES: "session-with-graphs", "run-with-graph". What providers are told is appended to the file DOUBLE_TOLD.
  */
 #include <cstdlib>
 #include <cstring>
