@@ -34,6 +34,7 @@ CASES = [
     ("dpm_multistep", "chunked:2"),  # with a state
     ("euler_ancestral", "chunked:3"),
     ("ipndm", "chunked:1"),  # its first step evaluates nothing
+    *[(name, "repeated:3") for name in ("dpm_multistep", "euler_ancestral", "heun")],
     ("ddim", "loop"),
     ("repaint", "chunked:3"),
     ("vq_diffusion", "chunked:2"),
@@ -225,6 +226,38 @@ def test_step_counts_of_the_manifest_and_of_a_plan(
                 native(seed=0, class_labels=1, steps=4)
     finally:
         plan_file(path).unlink()
+
+
+def test_constants_of_a_repeated_graph(
+    library: ctypes.CDLL, onnxruntime: Path, export: Export, tmp_path: Path
+) -> None:
+    first = export("heun", "repeated:3")
+    known = Engine(first).manifest.recurrence
+    assert known is not None
+    assert known.constants is not None
+    for file in (first, *first.parent.glob("*.bin")):
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    path, constants = tmp_path / first.name, tmp_path / known.constants.file
+    with NativeEngine(library, path, onnxruntime) as native:
+        assert native.step_counts == [5]
+        errors = []
+        for engine in (native, Engine(path)):
+            with pytest.raises((InputError, SamplegraphError)) as found:
+                engine(seed=0, class_labels=1, steps=7)
+            errors.append(str(found.value))
+        assert errors[0] == errors[1]
+        assert errors[0].endswith("has tables for 5 steps; export it with --steps 5,7")
+    constants.write_bytes(constants.read_bytes()[:-4])
+    assert "export the graph again" in refused(library, path, onnxruntime)
+    constants.unlink()
+    assert "put it beside the graph" in refused(library, path, onnxruntime)
+    for fields, words in (({"file": "../x"}, r"constants\.file is '\.\./x'"), ({"rows": 1}, "constants that are not there")):
+        damaged = _edited(first, lambda data, own=fields: data["recurrence"]["constants"].update(own))
+        path.write_bytes(damaged.SerializeToString())
+        with pytest.raises(SamplegraphError, match=words):
+            NativeEngine(library, path, onnxruntime)
+        with pytest.raises(InputError, match=words):
+            Engine(path)
 
 
 def test_steps_of_another_layout(library: ctypes.CDLL, onnxruntime: Path, export: Export) -> None:

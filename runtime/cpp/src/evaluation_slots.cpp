@@ -61,22 +61,32 @@ class Reader {
         if (!same_tensor(tensor, sample_)) unfit(tensor);
         return {Kind::reg, reg(tensor, kCarried)};
       case SG_TIMESTEP:
-        if (!tensor.shape.empty() || tensor.dtype == SG_BFLOAT16) unfit(tensor);
+        if (!tensor.shape.empty() || tensor.dtype == SG_BFLOAT16 || known.evaluations != 1) unfit(tensor);
         return {Kind::timestep, 0};
       case SG_COEFFICIENTS:
-        if (tensor.dtype != SG_FLOAT32 || !has_shape(tensor, {2 + known.registers, known.registers + known.slices + 2})) {
-          unfit(tensor);
-        }
+        if (tensor.dtype != SG_FLOAT32 || !has_shape(tensor, table_shape())) unfit(tensor);
         return {Kind::coefficients, 0};
+      case SG_CONSTANTS:
+        if (!known.constants || tensor.dtype != SG_FLOAT32) unfit(tensor);
+        if (!has_shape(tensor, {known.evaluations, known.constants->width})) unfit(tensor);
+        return {Kind::constants, 0};
       case SG_STEP_NOISE: {
         Tensor one = tensor;
-        if (tensor.shape.empty() || tensor.shape[0].size != known.slices) unfit(tensor);
+        if (tensor.shape.empty() || tensor.shape[0].size != known.slices * known.evaluations) unfit(tensor);
         one.shape.erase(one.shape.begin());
         if (!same_tensor(one, sample_)) unfit(tensor);
         return {Kind::draws, 0};
       }
       default: return {Kind::given, given(tensor)};
     }
+  }
+
+  /** Of the coefficients: those of all evaluations of a call, unless the layout is that of one. */
+  std::vector<std::int64_t> table_shape() const {
+    const Recurrence& known = *manifest_.recurrence;
+    std::vector<std::int64_t> shape = {2 + known.registers, known.registers + known.slices + 2};
+    if (manifest_.layout != "step") shape.insert(shape.begin(), known.evaluations);
+    return shape;
   }
 
   std::size_t given(const Tensor& tensor) const {

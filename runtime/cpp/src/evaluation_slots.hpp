@@ -1,4 +1,4 @@
-/** What each input and output of a graph of one evaluation is. */
+/** What each input and output of a graph of evaluations is. */
 #pragma once
 
 #include <cstddef>
@@ -10,7 +10,7 @@ namespace sg {
 
 /** Inputs and outputs in the graph's order; `index` is a register, or an input of the sampler. */
 struct EvaluationSlots {
-  enum class Kind { reg, timestep, coefficients, draws, given, x0 };
+  enum class Kind { reg, timestep, coefficients, constants, draws, given, x0 };
   struct Slot {
     Kind kind = Kind::given;
     std::size_t index = 0;

@@ -1,6 +1,5 @@
 #include "evaluations.hpp"
 
-#include <algorithm>
 #include <cstring>
 #include <stdexcept>
 
@@ -21,10 +20,14 @@ struct Plan {
   const Manifest& manifest;
   const CoefficientTable& table;
   EvaluationSlots slots;
-  std::vector<std::size_t> ends;  // per part, one past its last evaluation
+  struct Part {
+    std::size_t end;    // one past its last call
+    std::int64_t step;  // that has ended then
+  };
+  std::vector<Part> parts;
 };
 
-/** The registers lie in one of two sets of memory: each evaluation reads the one and writes the other. */
+/** The registers lie in one of two sets of memory: each call reads the one and writes the other. */
 class EvaluationsBinding : public Binding {
  public:
   EvaluationsBinding(const Plan& plan, Graph& graph)
@@ -45,42 +48,45 @@ class EvaluationsBinding : public Binding {
     x0_.reserve(bytes_);
     timestep_.reserve(kTimestepBytes);
     coefficients_.reserve(row_bytes());
+    if (constant_bytes() > 0) constants_.reserve(constant_bytes());
     Shape draws = output;
-    draws.insert(draws.begin(), known_.slices);
+    draws.insert(draws.begin(), known_.slices * known_.evaluations);
     draws_.reserve(byte_count(SG_FLOAT32, draws));
     for (const std::size_t parity : {0u, 1u}) bind(parity, output, draws);
     load_tables();
     memory_.settled();
   }
   Mirror& input(std::size_t index) override { return memory_.input(index); }
-  Mirror& output() override { return registers_[plan_.table.evaluations() % 2][0]; }
+  Mirror& output() override { return registers_[calls() % 2][0]; }
   Lane& lane() override { return *lane_; }
-  std::size_t parts() const override { return plan_.ends.size(); }
+  std::size_t parts() const override { return plan_.parts.size(); }
 
   Position run(std::size_t part, StopSignal* stop, bool watched) override {
-    std::size_t e = part == 0 ? 0 : plan_.ends[part - 1];
+    std::size_t call = part == 0 ? 0 : plan_.parts[part - 1].end;
     if (part == 0) begin();
-    for (; e < plan_.ends[part]; ++e) {
-      load_row(e);
-      calls_[e % 2]->run(stop);
+    for (; call < plan_.parts[part].end; ++call) {
+      load_rows(call);
+      calls_[call % 2]->run(stop);
     }
     if (watched) lane_->wait();
-    return {plan_.table.step_of[e - 1], watched ? x0_.fetch() : nullptr};
+    return {plan_.parts[part].step, watched ? x0_.fetch() : nullptr};
   }
 
  private:
-  std::size_t row_bytes() const {
-    return static_cast<std::size_t>((2 + known_.registers) * (known_.registers + known_.slices + 2)) * sizeof(float);
-  }
+  std::size_t size() const { return static_cast<std::size_t>(known_.evaluations); }
+  std::size_t calls() const { return plan_.table.evaluations() / size(); }
+  /** Of a call. */
+  std::size_t row_bytes() const { return plan_.table.coefficients.size() / calls() * sizeof(float); }
+  std::size_t constant_bytes() const { return plan_.table.constants.size() / calls() * sizeof(float); }
 
   void bind(std::size_t parity, const Shape& output, const Shape& draws) {
-    const Shape coefficients = {2 + known_.registers, known_.registers + known_.slices + 2};
     GraphCall& call = *calls_[parity];
     for (std::size_t i = 0; i < plan_.slots.inputs.size(); ++i) {
       const EvaluationSlots::Slot& slot = plan_.slots.inputs[i];
       if (slot.kind == Kind::reg) call.input(i, registers_[parity][slot.index].graph(), output);
       else if (slot.kind == Kind::timestep) call.input(i, timestep_.graph(), {});
-      else if (slot.kind == Kind::coefficients) call.input(i, coefficients_.graph(), coefficients);
+      else if (slot.kind == Kind::coefficients) call.input(i, coefficients_.graph(), fixed(plan_.manifest.graph_inputs[i]));
+      else if (slot.kind == Kind::constants) call.input(i, constants_.graph(), fixed(plan_.manifest.graph_inputs[i]));
       else if (slot.kind == Kind::draws) call.input(i, draws_.graph(), draws);
       else call.input(i, memory_.input(slot.index).graph(), memory_.shape(slot.index));
     }
@@ -88,6 +94,12 @@ class EvaluationsBinding : public Binding {
       const EvaluationSlots::Slot& slot = plan_.slots.outputs[i];
       call.output(i, slot.kind == Kind::x0 ? x0_.graph() : registers_[1 - parity][slot.index].graph(), output);
     }
+  }
+
+  static Shape fixed(const Tensor& tensor) {
+    Shape shape;
+    for (const Axis& axis : tensor.shape) shape.push_back(axis.size);
+    return shape;
   }
 
   /** The memory of the caller's first input of that role; null where it has none. */
@@ -118,7 +130,7 @@ class EvaluationsBinding : public Binding {
   void load_tables() {
     const std::size_t evaluations = plan_.table.evaluations();
     timesteps_.reserve(evaluations * kTimestepBytes);
-    rows_.reserve(evaluations * row_bytes());
+    rows_.reserve(calls() * row_bytes());
     for (std::size_t i = 0; i < plan_.slots.inputs.size(); ++i) {
       if (plan_.slots.inputs[i].kind != Kind::timestep) continue;
       for (std::size_t e = 0; e < evaluations; ++e) {
@@ -127,16 +139,30 @@ class EvaluationsBinding : public Binding {
         cast_default(plan_.manifest.graph_inputs[i].dtype, to, plan_.table.timesteps[e]);
       }
     }
-    std::memcpy(rows_.host(), plan_.table.coefficients.data(), rows_.bytes());
+    std::memcpy(rows_.host(), plan_.table.coefficients.data(), calls() * row_bytes());
     timesteps_.send();
     rows_.send();
+    if (constant_bytes() == 0) return;
+    every_constant_.reserve(calls() * constant_bytes());
+    std::memcpy(every_constant_.host(), plan_.table.constants.data(), calls() * constant_bytes());
+    every_constant_.send();
   }
 
-  void load_row(std::size_t e) {
-    const std::size_t row = row_bytes();
-    lane_->copy(timestep_.graph(), static_cast<char*>(timesteps_.graph()) + e * kTimestepBytes, kTimestepBytes);
-    lane_->copy(coefficients_.graph(), static_cast<char*>(rows_.graph()) + e * row, row);
-    auto* draws = static_cast<char*>(draws_.graph());
+  /** What the evaluations of a call read of the table. */
+  void load_rows(std::size_t call) {
+    const std::size_t row = row_bytes(), told = call * size() * kTimestepBytes;
+    lane_->copy(timestep_.graph(), static_cast<char*>(timesteps_.graph()) + told, kTimestepBytes);
+    lane_->copy(coefficients_.graph(), static_cast<char*>(rows_.graph()) + call * row, row);
+    if (const std::size_t bytes = constant_bytes(); bytes > 0) {
+      lane_->copy(constants_.graph(), static_cast<char*>(every_constant_.graph()) + call * bytes, bytes);
+    }
+    for (std::size_t k = 0; k < size(); ++k) load_draws(call * size() + k, k);
+  }
+
+  /** The draws of evaluation `e`, the `place`th of its call. */
+  void load_draws(std::size_t e, std::size_t place) {
+    const std::size_t offset = place * static_cast<std::size_t>(known_.slices) * bytes_;
+    auto* draws = static_cast<char*>(draws_.graph()) + offset;
     const std::vector<std::int64_t>& read = plan_.table.slices[e];
     for (std::size_t k = 0; k < static_cast<std::size_t>(known_.slices); ++k) {
       if (k >= read.size()) {
@@ -153,8 +179,8 @@ class EvaluationsBinding : public Binding {
   std::shared_ptr<Lane> lane_;  // outlives what follows
   CallerMemory memory_;
   std::vector<Mirror> registers_[2];
-  Mirror x0_{*lane_}, timestep_{*lane_}, coefficients_{*lane_}, draws_{*lane_};
-  Mirror timesteps_{*lane_}, rows_{*lane_};  // of all evaluations
+  Mirror x0_{*lane_}, timestep_{*lane_}, coefficients_{*lane_}, constants_{*lane_}, draws_{*lane_};
+  Mirror timesteps_{*lane_}, rows_{*lane_}, every_constant_{*lane_};  // of all evaluations
   std::unique_ptr<GraphCall> calls_[2];
   std::size_t bytes_ = 0;  // of one register
 };
@@ -163,8 +189,12 @@ class Evaluations : public GraphBackend {
  public:
   Evaluations(const Manifest& manifest, std::shared_ptr<Graph> graph, const CoefficientTable& table)
       : GraphBackend(std::move(graph)), plan_{manifest, table, evaluation_slots(manifest), {}} {
+    const auto size = static_cast<std::size_t>(manifest.recurrence->evaluations);
     for (std::size_t e = 0; e < table.evaluations(); ++e) {
-      if (table.ends_step(e)) plan_.ends.push_back(e + 1);
+      if (!table.ends_step(e)) continue;
+      const Plan::Part part = {e / size + 1, table.step_of[e]};
+      if (!plan_.parts.empty() && plan_.parts.back().end == part.end) plan_.parts.back() = part;
+      else plan_.parts.push_back(part);
     }
   }
   std::unique_ptr<Binding> bind() override { return std::make_unique<EvaluationsBinding>(plan_, *graph_); }
@@ -181,34 +211,6 @@ void check_evaluation(const std::string& path, const Manifest& manifest) {
   } catch (const std::runtime_error& error) {
     throw Failure(SG_BAD_FILE, cat(path, ": the manifest is damaged (", error.what(), "); export the file again"));
   }
-}
-
-Manifest with_table(const Manifest& manifest, const CoefficientTable& table) {
-  Manifest out = manifest;
-  out.json.clear();  // large, and of no use here
-  out.recurrence->tables.clear();
-  out.slices = table.noise_slices;
-  const auto is_draws = [](const Tensor& each) { return each.role == SG_STEP_NOISE; };
-  const auto draws = std::find_if(out.inputs.begin(), out.inputs.end(), is_draws);
-  if (table.noise_slices == 0) {
-    if (draws != out.inputs.end()) out.inputs.erase(draws);
-  } else if (draws != out.inputs.end()) {
-    draws->shape[0].size = table.noise_slices;
-  } else {
-    const Tensor* noise = manifest.input(SG_NOISE);
-    const auto taken = [](const Tensor& each) { return each.name == "step_noise"; };
-    if (noise == nullptr || std::any_of(out.inputs.begin(), out.inputs.end(), taken)) {
-      throw Failure(SG_BAD_FILE, cat("the table of ", table.steps, " steps of ", manifest.name,
-                                     " reads slices that are not there; export it again"));
-    }
-    Tensor made = *noise;
-    made.name = "step_noise";
-    made.description = "unit normal, one slice per draw";
-    made.role = SG_STEP_NOISE;
-    made.shape.insert(made.shape.begin(), {table.noise_slices, ""});
-    out.inputs.insert(out.inputs.begin() + 1, std::move(made));
-  }
-  return out;
 }
 
 std::unique_ptr<Backend> by_evaluations(const Manifest& manifest, std::shared_ptr<Graph> graph,

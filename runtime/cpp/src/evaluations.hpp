@@ -1,4 +1,4 @@
-/** The step layout: a graph of one evaluation, driven through a sampler by a table of coefficients. */
+/** The step and repeated layouts: a graph of one or K evaluations, driven through a sampler by a table. */
 #pragma once
 
 #include <memory>
@@ -16,7 +16,7 @@ void check_evaluation(const std::string& path, const Manifest& manifest);
 Manifest with_table(const Manifest& manifest, const CoefficientTable& table);
 
 /**
- * Calls the graph once per row of `table`; each step is a part. `manifest` is of with_table, its graph is checked.
+ * Calls the graph once per K rows of `table`, which is one of for_calls; each call that ends a step ends a part. `manifest` is of with_table, its graph is checked.
  *
  * The registers begin as the table's combination of noise and init_sample, and zeros.
  */

@@ -16,7 +16,7 @@ using namespace fields;
 constexpr std::int64_t kMaxElements = std::int64_t{1} << 48;  // of one input or output
 constexpr const char* kRoles[] = {"noise",  "step_noise", "condition", "negative",
                                   "guidance_scale", "sample", "image", "mask", "init_sample",
-                                  "carried", "x0", "timestep", "coefficients"};  // in the order of sg_role
+                                  "carried", "x0", "timestep", "coefficients", "constants"};  // in the order of sg_role
 constexpr const char* kNoiseKinds[] = {"normal", "uniform"};                 // in that of sg_noise_kind
 
 Tensor tensor(const Json& data) {
@@ -64,7 +64,8 @@ void check_noise(const Tensor& each, const Tensor& noise) {
 
 /** The layout says whether the graph is a part of a sampler. */
 void check_part(const Manifest& manifest) {
-  const bool step = manifest.layout == "step", chunked = manifest.layout.rfind("chunked", 0) == 0;
+  const bool step = manifest.layout == "step" || manifest.layout.rfind("repeated", 0) == 0;
+  const bool chunked = manifest.layout.rfind("chunked", 0) == 0;
   if (step != manifest.recurrence.has_value()) {
     damaged(cat("layout ", in_quotes(manifest.layout), " and the table of coefficients do not go together"));
   }
@@ -177,9 +178,7 @@ Manifest parse(const Json& data) {
   }
   if (out.inputs.empty()) out.inputs = out.graph_inputs;
   if (const Json* chunk = optional(data, "chunk")) out.chunk = read_chunk(*chunk);
-  const Json* recurrence = optional(data, "recurrence");
-  const bool repeated = out.layout.rfind("repeated", 0) == 0;  // has tables elsewhere; is not driven, and refused as such
-  if (recurrence != nullptr && !repeated) out.recurrence = read_recurrence(*recurrence);
+  if (const Json* recurrence = optional(data, "recurrence")) out.recurrence = read_recurrence(*recurrence);
   for (const Json& each : list(data, "outputs")) out.outputs.push_back(tensor(each));
   check(out);
   return out;

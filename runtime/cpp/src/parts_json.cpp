@@ -50,6 +50,9 @@ CoefficientTable table(const Json& data, const Recurrence& known) {
   out.noise_slices = whole(member(data, "noise_slices"), "noise_slices", 0);
   out.init_noise_sigma = finite(member(data, "init_noise_sigma"), "init_noise_sigma");
   if (optional(data, "init_sample_scale")) out.init_sample_scale = finite(member(data, "init_sample_scale"), "init_sample_scale");
+  if (optional(data, "first_constants")) {
+    out.first_constants = whole(member(data, "first_constants"), "first_constants", 0);
+  }
   check_sizes(data, out.steps, known);
   const std::string which = cat("the table of ", out.steps, " steps ");
   for (const Json& step : list(data, "step_of")) {
@@ -75,10 +78,68 @@ CoefficientTable table(const Json& data, const Recurrence& known) {
       }
     }
   }
+  if (known.constants) {
+    const auto rows = static_cast<std::int64_t>(out.evaluations());
+    if (out.first_constants > known.constants->rows - rows) damaged(which + "reads constants that are not there");
+  }
+  return out;
+}
+
+Constants constants(const Json& data) {
+  Constants out;
+  out.file = text(data, "file");
+  out.rows = whole(member(data, "rows"), "constants.rows", 1);
+  out.width = whole(member(data, "width"), "constants.width", 1);
+  const bool plain = !out.file.empty() && out.file != "." && out.file != ".." &&
+                     out.file.find_first_of(std::string("/\\\0", 3)) == std::string::npos;
+  if (!plain) damaged(cat("constants.file is ", in_quotes(out.file)));
+  if (out.rows > kMost || out.width > kMost) damaged("constants is too large");
+  return out;
+}
+
+/** Rows `first` to `first + count - 1` of the file of constants. */
+std::vector<float> read_constants(const std::string& graph, const Constants& told, std::int64_t first, std::size_t count) {
+  const std::size_t cut = graph.find_last_of("/\\");
+  const std::string path = (cut == std::string::npos ? "" : graph.substr(0, cut + 1)) + told.file;
+  if (!is_file(path)) {
+    throw Failure(SG_BAD_FILE, cat(graph, ": its constants file ", in_quotes(told.file),
+                                   " cannot be read (No such file or directory); put it beside the graph"));
+  }
+  FileSource source(path, "put it beside the graph", "put it beside the graph");
+  const auto row = static_cast<std::uint64_t>(told.width) * sizeof(float);
+  const std::uint64_t expected = static_cast<std::uint64_t>(told.rows) * row;
+  std::vector<float> out(count * static_cast<std::size_t>(told.width));
+  const bool whole_file = source.size() == expected &&
+                          source.read(static_cast<std::uint64_t>(first) * row, reinterpret_cast<char*>(out.data()),
+                                      out.size() * sizeof(float));
+  if (!whole_file) {
+    throw Failure(SG_BAD_FILE, cat(path, ": has ", source.size(), " bytes, not ", expected, "; export the graph again"));
+  }
   return out;
 }
 
 }  // namespace
+
+CoefficientTable for_calls(const std::string& graph, const Recurrence& known, CoefficientTable table) {
+  const std::size_t count = table.evaluations(), size = static_cast<std::size_t>(known.evaluations);
+  if (known.constants) table.constants = read_constants(graph, *known.constants, table.first_constants, count);
+  const std::size_t padding = (size - count % size) % size;
+  const auto wide = static_cast<std::size_t>(known.registers + known.slices + 2);
+  const std::size_t row = static_cast<std::size_t>(2 + known.registers) * wide;
+  std::vector<float> idle(table.coefficients.begin(), table.coefficients.begin() + static_cast<std::ptrdiff_t>(row));
+  std::fill(idle.begin() + static_cast<std::ptrdiff_t>(2 * wide), idle.end(), 0.0f);
+  for (std::size_t r = 0; r < static_cast<std::size_t>(known.registers); ++r) idle[(2 + r) * wide + r] = 1.0f;
+  const std::size_t width = table.constants.size() / count;
+  const std::vector<float> first(table.constants.begin(), table.constants.begin() + static_cast<std::ptrdiff_t>(width));
+  for (std::size_t k = 0; k < padding; ++k) {
+    table.step_of.insert(table.step_of.begin(), table.step_of.front());
+    table.timesteps.insert(table.timesteps.begin(), table.timesteps.front());
+    table.slices.insert(table.slices.begin(), std::vector<std::int64_t>{});
+    table.coefficients.insert(table.coefficients.begin(), idle.begin(), idle.end());
+    table.constants.insert(table.constants.begin(), first.begin(), first.end());
+  }
+  return table;
+}
 
 bool CoefficientTable::ends_step(std::size_t e) const {
   const auto next = step_of.begin() + static_cast<std::ptrdiff_t>(e) + 1;
@@ -106,8 +167,12 @@ Recurrence read_recurrence(const Json& data) {
   out.slices = whole(member(data, "slices"), "recurrence.slices", 0);
   out.sampler = text(data, "sampler");
   const std::vector<Json>& tables = list(data, "tables");
+  if (optional(data, "evaluations")) {
+    out.evaluations = whole(member(data, "evaluations"), "recurrence.evaluations", 1);
+  }
+  if (const Json* told = optional(data, "constants")) out.constants = constants(*told);
   if (registers.empty() || tables.empty()) damaged("recurrence has no registers or no tables");
-  if (out.registers > kMost || out.slices > kMost) damaged("recurrence is too large");
+  if (out.registers > kMost || out.slices > kMost || out.evaluations > kMost) damaged("recurrence is too large");
   for (const Json& each : tables) out.tables.push_back(table(each, out));
   return out;
 }

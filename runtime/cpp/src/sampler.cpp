@@ -10,7 +10,7 @@
 namespace sg {
 namespace {
 
-constexpr const char* kLayouts[] = {"unrolled", "loop", "chunked", "step"};
+constexpr const char* kLayouts[] = {"unrolled", "loop", "chunked", "step", "repeated"};
 constexpr const char* kReserved[] = {"seed", "samples", "rng", "progress", "preview", "steps", "device_output"};
 
 }  // namespace
@@ -46,6 +46,7 @@ Sampler::Sampler(const std::string& path, const Manifest& manifest, const LoadGr
 void Sampler::add_tables(std::shared_ptr<Graph> graph) {
   step_counts_.clear();
   for (const CoefficientTable& each : manifest_.recurrence->tables) add(each, graph);
+  if (manifest_.recurrence->constants) return;  // a plan has none
   try {
     for (const CoefficientTable& each : read_plan(path_, *manifest_.recurrence)) add(each, graph);
   } catch (const Failure& failure) {  // of use without it; told where steps are asked for
@@ -55,7 +56,8 @@ void Sampler::add_tables(std::shared_ptr<Graph> graph) {
 
 void Sampler::add(const CoefficientTable& table, const std::shared_ptr<Graph>& graph) {
   if (std::find(step_counts_.begin(), step_counts_.end(), table.steps) != step_counts_.end()) return;
-  Variant& made = variants_.emplace_back(Variant{with_table(manifest_, table), table, nullptr});
+  Variant& made = variants_.emplace_back(
+      Variant{with_table(manifest_, table), for_calls(path_, *manifest_.recurrence, table), nullptr});
   made.engine = std::make_unique<Engine>(made.manifest, by_evaluations(made.manifest, graph, made.table));
   step_counts_.push_back(table.steps);
 }
@@ -77,8 +79,10 @@ Engine& Sampler::engine(std::int64_t steps) const {
   std::sort(sorted.begin(), sorted.end());
   std::string known;
   for (const std::int64_t each : sorted) known += (known.empty() ? "" : ", ") + std::to_string(each);
-  throw Failure(SG_BAD_ARGUMENT, cat("steps=", steps, ": ", path_, " has tables for ", known, " steps; make one with ",
-                                     "`samplegraph plan ", path_, " --steps ", steps, "`"));
+  const std::string remedy = manifest_.recurrence->constants
+                                 ? cat("export it with --steps ", step_counts_[0], ",", steps)
+                                 : cat("make one with `samplegraph plan ", path_, " --steps ", steps, "`");
+  throw Failure(SG_BAD_ARGUMENT, cat("steps=", steps, ": ", path_, " has tables for ", known, " steps; ", remedy));
 }
 
 }  // namespace sg

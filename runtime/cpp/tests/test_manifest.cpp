@@ -203,12 +203,5 @@ TEST(Manifest, NullPointersAndOtherVersionsOfTheStructures) {
   sg_manifest_close(manifest);
 }
 
-TEST(Manifest, TablesOfALayoutThatIsNotDrivenAreNotRead) {
-  std::string json = test::replaced(test::toy_json(), R"("layout": "unrolled")", R"("layout": "repeated:5", "recurrence": {"rows": 5})");
-  EXPECT_EQ(parse_manifest(json, "x").layout, "repeated:5");
-  json = test::replaced(json, "repeated:5", "unrolled");
-  EXPECT_NE(test::failure([&] { parse_manifest(json, "x"); }), "");
-}
-
 }  // namespace
 }  // namespace sg

@@ -65,11 +65,11 @@ typedef enum sg_dtype {
 /**
  * SG_IMAGE, SG_MASK, SG_INIT_SAMPLE: what an inpainting scheduler keeps, where, and the clean sample that a run starts
  * from, keeps in part, or leads back to its noise; given like conditions. SG_CARRIED, SG_X0: outputs of a graph that is
- * a part of a sampler; the last two are inputs of such a graph alone, and no caller's.
+ * a part of a sampler; the last three are inputs of such a graph alone, and no caller's.
  */
 typedef enum sg_role {
   SG_NOISE = 1, SG_STEP_NOISE, SG_CONDITION, SG_NEGATIVE, SG_GUIDANCE_SCALE, SG_OUTPUT, SG_IMAGE, SG_MASK,
-  SG_INIT_SAMPLE, SG_CARRIED, SG_X0, SG_TIMESTEP, SG_COEFFICIENTS
+  SG_INIT_SAMPLE, SG_CARRIED, SG_X0, SG_TIMESTEP, SG_COEFFICIENTS, SG_CONSTANTS
 } sg_role;
 
 /** What noise and step_noise hold: standard normals, or, of tokens, numbers in [0, 1) (float32, SG_TORCH only). */
