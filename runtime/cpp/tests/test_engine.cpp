@@ -334,7 +334,7 @@ TEST(Engine, LayoutsAndNamesThatCannotBeDriven) {
   Manifest manifest = test::toy_manifest();
   manifest.layout = "woven";
   EXPECT_EQ(test::failure([&] { check_drivable("x.onnx", manifest); }),
-            "x.onnx: layout 'woven' is not one this runtime drives (unrolled, loop, chunked, step); update samplegraph");
+            "x.onnx: layout 'woven' is not one this runtime drives (unrolled, loop, chunked, step, repeated); update samplegraph");
   manifest.layout = "unrolled";
   manifest.inputs[1].name = "seed";
   EXPECT_EQ(test::failure([&] { check_drivable("x.onnx", manifest); }),
