@@ -17,7 +17,7 @@ def measure(path: str, threads: int, target: str = "sm89") -> dict[str, Any]:
 
     from samplegraph.export.engine import BUILDERS, BuildSettings, plan_engines
     from samplegraph.export.engine.files import engine_of
-    from samplegraph.export.engine.listening import error_log
+    from samplegraph.runtime.gpu.tensorrt_library import error_log
 
     log, _ = error_log(trt)
     start = time.perf_counter()
