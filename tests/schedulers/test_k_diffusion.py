@@ -19,7 +19,7 @@ EXACT = {"exact_tables": True}
 #: Fewer steps than these end in an exception there.
 LEAST = {"lms": 4, "dpmpp_2m_sde": 2, "dpmpp_3m_sde": 2}
 #: Named too, on grids of their own: their parity is with diffusers, and ``LIMITS`` has what is shared.
-APART = {"dpm_multistep", "edm_euler", "edm_dpm", "karras_ve"}
+APART = {"dpm_multistep", "edm_euler", "edm_dpm", "cosine_dpm", "karras_ve"}
 
 #: Scheduler and options -> arguments of the k-diffusion function that it names.
 PAIRS: list[tuple[str, Mapping[str, Any], Mapping[str, Any]]] = [
@@ -36,6 +36,7 @@ PAIRS: list[tuple[str, Mapping[str, Any], Mapping[str, Any]]] = [
         ("dpmpp_2m_sde", o, o)
         for o in ({}, {"eta": 0.5, "s_noise": 1.1}, {"solver_type": "heun"}, {"eta": 0.0, "solver_type": "heun"})
     ),
+    *(("dpm_sde", o, o) for o in ({}, {"s_noise": 1.1})),
     *(("dpmpp_3m_sde", o, o) for o in ({}, {"eta": 0.5, "s_noise": 1.1}, {"eta": 0.0})),
 ]
 
@@ -63,6 +64,22 @@ def normals() -> Callable[..., torch.Tensor]:
     return lambda *_: torch.randn(SHAPE, generator=generator, dtype=torch.float64)
 
 
+def halved() -> Callable[..., torch.Tensor]:
+    """Normalised increments of a Brownian motion over sigma, asked for the first part of a step and then for all of
+    it: the second draw is the increment over the rest."""
+    draw, seen = normals(), {}
+
+    def increment(sigma: torch.Tensor, sigma_next: torch.Tensor) -> torch.Tensor:
+        if float(sigma) not in seen:
+            seen[float(sigma)] = (float(sigma_next), draw())
+            return seen[float(sigma)][1]
+        middle, first = seen[float(sigma)]
+        early = (float(sigma) - middle) / (float(sigma) - float(sigma_next))
+        return early**0.5 * first + (1 - early) ** 0.5 * draw()
+
+    return increment
+
+
 def start(scheduler: Scheduler) -> torch.Tensor:
     first = torch.randn(SHAPE, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     return first * float(scheduler.grid.sigma[0])
@@ -80,6 +97,8 @@ def test_a_run_is_that_of_k_diffusion(
     function = getattr(sampling(), str(scheduler.k_diffusion))
     monkeypatch.setattr(sampling(), "default_noise_sampler", lambda _: normals())
     sampler = {"noise_sampler": normals()} if name.endswith(("sde", "ancestral")) else {}
+    if name == "dpm_sde":
+        sampler = {"noise_sampler": halved()}
     draw = normals()
     monkeypatch.setattr(torch, "randn_like", lambda _: draw())
     theirs = function(model, start(scheduler), torch.from_numpy(sigmas), disable=True, **given, **sampler)
