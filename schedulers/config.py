@@ -123,6 +123,7 @@ def name_of_config(content: Mapping[str, Any], where: str) -> str:
         OptionError: its class is not supported.
     """
     classes = {name: scheduler_class(name) for name in names()}
+    classes = {name: cls for name, cls in classes.items() if cls.diffusers_class}
     known = {each: name for name, cls in classes.items() for each in (cls.diffusers_class, *cls.diffusers_twins)}
     asked = content.get("_class_name")
     if asked is None:

@@ -48,6 +48,7 @@ _ABOVE_ZERO = {
     "rho": 1e3,
     "flow_shift": 1e6,
     "max_timesteps": 1.5709,
+    "respacing_rho": 1e3,
     "scaler": 1e3,
     "s": 1e3,
     "snr_shift_scale": 1e6,
@@ -139,8 +140,6 @@ class GridOptions:
         flag("skip_prk_steps", self.skip_prk_steps)
         flag("exact_tables", self.exact_tables)
         flag("use_flow_sigmas", self.use_flow_sigmas)
-        if self.intermediate_timesteps is not None:
-            in_range("intermediate_timesteps", self.intermediate_timesteps, 0.0, self.max_timesteps or 1.5709)
         in_range("lambda_min_clipped", self.lambda_min_clipped, float("-inf"), float("inf"))
         one_of("sigma_schedule", self.sigma_schedule, ("karras", "exponential"))
         for name in ("original_inference_steps", "full_range_steps"):
@@ -149,18 +148,17 @@ class GridOptions:
         for name, most in _ABOVE_ZERO.items():
             if getattr(self, name) is not None and in_range(name, getattr(self, name), 0.0, most) == 0:
                 raise OptionError(f"{name}={getattr(self, name)!r} is not allowed; give a number above 0")
+        if self.intermediate_timesteps is not None:
+            in_range("intermediate_timesteps", self.intermediate_timesteps, 0.0, self.max_timesteps or 1.5709)
         in_range("sampling_eps", self.sampling_eps, 0.0, 1.0)
         for name in ("beta_min", "beta_max"):
             in_range(name, getattr(self, name), 0.0, float("inf"))
         if self.respacing is not None:
             one_of("respacing", self.respacing, RESPACINGS)
-        if self.respacing_rho is not None:
-            if in_range("respacing_rho", self.respacing_rho, 0.0, 1e3) == 0:
-                raise OptionError(f"respacing_rho={self.respacing_rho!r} is not allowed; give a number above 0")
-            if self.respacing not in _RHO:
-                raise OptionError(
-                    f"respacing_rho is not read by respacing={self.respacing!r}; set respacing to {' or '.join(_RHO)}"
-                )
+        if self.respacing_rho is not None and self.respacing not in _RHO:
+            raise OptionError(
+                f"respacing_rho is not read by respacing={self.respacing!r}; set respacing to {' or '.join(_RHO)}"
+            )
         self._check_sigma_range()
 
     def _check_sigma_range(self) -> None:

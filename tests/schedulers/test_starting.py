@@ -155,7 +155,7 @@ def test_every_scheduler_can_start_or_says_why_not() -> None:
                     Sampler(Smooth(), scheduler, **start)
             continue
         begun = starting_at(scheduler, 4)
-        assert name in covered or isinstance(ALONE[name], str)
+        assert name in covered or not type(scheduler).diffusers_class or isinstance(ALONE[name], str)
         assert not any(begun.profile().evaluations[:4])
         assert begun.profile().nfe < scheduler.profile().nfe
         assert begun.config == scheduler.config
