@@ -187,7 +187,7 @@ def prepare(job: Job, light: bool, reference: bool, targets: Sequence[str]) -> N
     from samplegraph.export.storage.emit import to_proto
     from samplegraph.export.storage.placement import place
     from samplegraph.export.storage.raw import Digests
-    from samplegraph.schedulers.plan import plan
+    from samplegraph.schedulers.plans.plan import plan
 
     job.folder.mkdir(parents=True, exist_ok=True)
     sampler, case, captures = sampler_of(job), CASES[job.model], Captures()

@@ -22,7 +22,7 @@ from benchmarks.models import CASES, Case
 from samplegraph.export.denoiser.capture import Captures
 from samplegraph.export.signature import signature
 from samplegraph.models import Sampler
-from samplegraph.schedulers.plan import plan
+from samplegraph.schedulers.plans.plan import plan
 
 Array = npt.NDArray[Any]
 #: Largest difference between the two, relative to the largest value.

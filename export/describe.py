@@ -23,7 +23,7 @@ from samplegraph.runtime.manifest import (
     Tables,
     Weights,
 )
-from samplegraph.schedulers.plan import NotAffineError, plan
+from samplegraph.schedulers.plans.plan import NotAffineError, plan
 
 
 def describe(

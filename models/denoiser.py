@@ -14,8 +14,14 @@ from samplegraph.models.guidance import INPUT, SCALE, Guidance
 from samplegraph.models.guidance_scales import PointScale, point_scales
 from samplegraph.models.spec import LOG_PROBS, ModelSpec
 from samplegraph.schedulers import Grid, NoiseSchedule, OptionError, Prediction, Scheduler
+from samplegraph.schedulers.grids.training import (
+    EDMSchedule,
+    nearest_signal,
+    preconditioner,
+    seen_scale,
+    told_timesteps,
+)
 from samplegraph.schedulers.prediction import Parameterisation
-from samplegraph.schedulers.training import EDMSchedule, nearest_signal, preconditioner, seen_scale, told_timesteps
 
 Denoise = Callable[[torch.Tensor, int], Prediction[torch.Tensor]]
 

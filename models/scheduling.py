@@ -11,7 +11,7 @@ from torch import nn
 
 from samplegraph.models.spec import spec_of
 from samplegraph.schedulers import OptionError, Scheduler, create, from_config, option_defaults, scheduler_class
-from samplegraph.schedulers.config import name_of_config, read_config
+from samplegraph.schedulers.catalogue.config import name_of_config, read_config
 
 
 @runtime_checkable

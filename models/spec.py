@@ -10,8 +10,8 @@ from torch import nn
 
 from samplegraph.schedulers import OptionError
 from samplegraph.schedulers.errors import one_of
+from samplegraph.schedulers.grids.training import Schedule
 from samplegraph.schedulers.prediction import PREDICTION_TYPES
-from samplegraph.schedulers.training import Schedule
 
 TimestepDtype = Literal["float32", "float64", "int64", "int32"]
 TIMESTEP_DTYPES = ("float32", "float64", "int64", "int32")

@@ -8,7 +8,7 @@ from typing import Literal
 
 from samplegraph.schedulers import OptionError, Scheduler, first_step, starting_at
 from samplegraph.schedulers.base import Input, Noise
-from samplegraph.schedulers.starting import refuse_start
+from samplegraph.schedulers.catalogue.starting import refuse_start
 from samplegraph.schedulers.vector import X
 
 NOISE, INIT, MASK = "noise", "init_sample", "mask"

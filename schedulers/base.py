@@ -11,8 +11,8 @@ import torch
 from torch import nn
 
 from samplegraph.schedulers.errors import OptionError
-from samplegraph.schedulers.grid import Array, Grid
-from samplegraph.schedulers.options import GridOptions
+from samplegraph.schedulers.grids.grid import Array, Grid
+from samplegraph.schedulers.grids.options import GridOptions
 from samplegraph.schedulers.prediction import Prediction, PredictionOptions
 from samplegraph.schedulers.profile import Profile, profiled
 from samplegraph.schedulers.vector import X

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from samplegraph.schedulers.base import Denoise, Grid, Noise, PredictionOptions, Scheduler, State, X
-from samplegraph.schedulers.cogvideox_grid import COGVIDEOX_DEFAULTS, IGNORED, cogvideox_grid
-from samplegraph.schedulers.options import COMMON_BETAS
+from samplegraph.schedulers.grids.cogvideox_grid import COGVIDEOX_DEFAULTS, IGNORED, cogvideox_grid
+from samplegraph.schedulers.grids.options import COMMON_BETAS
 from samplegraph.schedulers.precision import floats
 
 

@@ -8,12 +8,12 @@ import numpy as np
 import torch
 
 from samplegraph.schedulers.base import Denoise, Grid, GridOptions, Noise, PredictionOptions, Scheduler, State, X
-from samplegraph.schedulers.edm_grid import ends
 from samplegraph.schedulers.errors import OptionError, flag, in_range
-from samplegraph.schedulers.first_order import renoised
+from samplegraph.schedulers.grids.edm_grid import ends
+from samplegraph.schedulers.grids.respacing import karras_at
+from samplegraph.schedulers.grids.spacing import custom
 from samplegraph.schedulers.precision import floats, widened
-from samplegraph.schedulers.respacing import karras_at
-from samplegraph.schedulers.spacing import custom
+from samplegraph.schedulers.steps.first_order import renoised
 
 
 class Consistency(Scheduler):

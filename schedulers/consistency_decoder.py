@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from samplegraph.schedulers.base import Denoise, Grid, GridOptions, Noise, Scheduler, State, X
-from samplegraph.schedulers.first_order import renoised
-from samplegraph.schedulers.noise_schedule import NoiseSchedule
+from samplegraph.schedulers.grids.noise_schedule import NoiseSchedule
 from samplegraph.schedulers.precision import widened
+from samplegraph.schedulers.steps.first_order import renoised
 
 
 class ConsistencyDecoder(Scheduler):

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 
 from samplegraph.schedulers.base import Denoise, Grid, GridOptions, Noise, PredictionOptions, Scheduler, State, X
-from samplegraph.schedulers.dpm_rule import DPMRule
-from samplegraph.schedulers.edm_grid import EDM_DEFAULTS, edm_sigmas, preconditioned_grid
+from samplegraph.schedulers.grids.edm_grid import EDM_DEFAULTS, edm_sigmas, preconditioned_grid
 from samplegraph.schedulers.precision import widened
+from samplegraph.schedulers.steps.dpm_rule import DPMRule
 
 
 class CosineDPM(Scheduler):

@@ -6,11 +6,11 @@ from dataclasses import replace
 
 from samplegraph.schedulers.base import Denoise, Grid, Noise, PredictionOptions, Scheduler, State, X
 from samplegraph.schedulers.errors import OptionError, flag, in_range
-from samplegraph.schedulers.first_order import along_the_pair
-from samplegraph.schedulers.options import COMMON_BETAS, TIMESTEP_DEFAULTS
+from samplegraph.schedulers.grids.options import COMMON_BETAS, TIMESTEP_DEFAULTS
+from samplegraph.schedulers.grids.timestep_grid import joined, strided_grid
 from samplegraph.schedulers.precision import floats, root
 from samplegraph.schedulers.prediction import CLIP_DEFAULTS, THRESHOLD_DEFAULTS
-from samplegraph.schedulers.timestep_grid import joined, strided_grid
+from samplegraph.schedulers.steps.first_order import along_the_pair
 
 
 class DDIM(Scheduler):

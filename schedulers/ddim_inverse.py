@@ -6,9 +6,9 @@ from dataclasses import replace
 
 from samplegraph.schedulers.base import Denoise, Grid, GridOptions, Noise, PredictionOptions, Scheduler, State, X
 from samplegraph.schedulers.errors import OptionError
-from samplegraph.schedulers.options import COMMON_BETAS, TIMESTEP_DEFAULTS
+from samplegraph.schedulers.grids.options import COMMON_BETAS, TIMESTEP_DEFAULTS
+from samplegraph.schedulers.grids.timestep_grid import visited, vp_grid
 from samplegraph.schedulers.prediction import CLIP_DEFAULTS
-from samplegraph.schedulers.timestep_grid import visited, vp_grid
 
 
 class DDIMInverse(Scheduler):

@@ -6,11 +6,11 @@ from typing import Any
 
 from samplegraph.schedulers.base import Denoise, Grid, Noise, PredictionOptions, Scheduler, State, X
 from samplegraph.schedulers.errors import OptionError, one_of
-from samplegraph.schedulers.options import COMMON_BETAS, TIMESTEP_DEFAULTS
-from samplegraph.schedulers.posterior import Posterior
+from samplegraph.schedulers.grids.options import COMMON_BETAS, TIMESTEP_DEFAULTS
+from samplegraph.schedulers.grids.timestep_grid import visited_grid
 from samplegraph.schedulers.prediction import CLIP_DEFAULTS, THRESHOLD_DEFAULTS
-from samplegraph.schedulers.tensors import tensor
-from samplegraph.schedulers.timestep_grid import visited_grid
+from samplegraph.schedulers.steps.posterior import Posterior
+from samplegraph.schedulers.steps.tensors import tensor
 
 VARIANCES = ("fixed_small", "fixed_small_log", "fixed_large", "learned", "learned_range")
 _REFUSED = {"fixed_large_log": "takes the square root of a negative logarithm and gives NaN in diffusers"}

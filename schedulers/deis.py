@@ -6,11 +6,11 @@ from dataclasses import replace
 
 from samplegraph.schedulers.base import Denoise, Grid, GridOptions, Noise, PredictionOptions, Scheduler, State, X
 from samplegraph.schedulers.errors import flag, whole
-from samplegraph.schedulers.exponential import exponential_weights
-from samplegraph.schedulers.log_rho import log_rho_weights
-from samplegraph.schedulers.options import SIGMA_DEFAULTS, SIGMA_VALUES
+from samplegraph.schedulers.grids.options import SIGMA_DEFAULTS, SIGMA_VALUES
+from samplegraph.schedulers.grids.solver_grid import FLOW_SIGMA_DEFAULTS, solver_grid
 from samplegraph.schedulers.prediction import THRESHOLD_DEFAULTS
-from samplegraph.schedulers.solver_grid import FLOW_SIGMA_DEFAULTS, solver_grid
+from samplegraph.schedulers.weights.exponential import exponential_weights
+from samplegraph.schedulers.weights.log_rho import log_rho_weights
 
 
 class DEIS(Scheduler):

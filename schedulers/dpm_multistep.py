@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from samplegraph.schedulers.base import Denoise, Grid, Noise, PredictionOptions, Scheduler, State, X
-from samplegraph.schedulers.dpm_rule import DPMRule
-from samplegraph.schedulers.options import COMMON_BETAS, SIGMA_DEFAULTS
+from samplegraph.schedulers.grids.options import COMMON_BETAS, SIGMA_DEFAULTS
+from samplegraph.schedulers.grids.solver_grid import FLOW_SIGMA_DEFAULTS, solver_grid
 from samplegraph.schedulers.prediction import THRESHOLD_DEFAULTS
-from samplegraph.schedulers.solver_grid import FLOW_SIGMA_DEFAULTS, refuse_flow_on_eps, solver_grid
+from samplegraph.schedulers.steps.dpm_rule import DPMRule
 
 
 class DPMMultistep(Scheduler):
@@ -75,7 +75,7 @@ class DPMMultistep(Scheduler):
         )
         self.order = self.rule.order
         if not self.rule.on_x0:
-            refuse_flow_on_eps(prediction, f"algorithm_type={algorithm_type!r}")
+            prediction.refuse_flow_on_eps(f"algorithm_type={algorithm_type!r}")
 
     def init(self, x: X) -> State[X]:
         """The ``solver_order - 1`` latest outputs, newest first."""

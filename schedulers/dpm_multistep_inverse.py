@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from samplegraph.schedulers.base import Denoise, Grid, Noise, PredictionOptions, Scheduler, State, X
-from samplegraph.schedulers.dpm_rule import DPMRule
-from samplegraph.schedulers.inverse_grid import inverse_dpm_grid
-from samplegraph.schedulers.options import COMMON_BETAS, COMMON_RESPACINGS, SIGMA_DEFAULTS
+from samplegraph.schedulers.grids.inverse_grid import inverse_dpm_grid
+from samplegraph.schedulers.grids.options import COMMON_BETAS, COMMON_RESPACINGS, SIGMA_DEFAULTS
 from samplegraph.schedulers.prediction import THRESHOLD_DEFAULTS
-from samplegraph.schedulers.solver_grid import refuse_flow_on_eps
+from samplegraph.schedulers.steps.dpm_rule import DPMRule
 
 
 class DPMMultistepInverse(Scheduler):
@@ -71,7 +70,7 @@ class DPMMultistepInverse(Scheduler):
         if self.rule.stochastic:
             self.rule.refuse_third(f"algorithm_type={algorithm_type!r} of dpm_multistep_inverse")
         if not self.rule.on_x0:
-            refuse_flow_on_eps(prediction, f"algorithm_type={algorithm_type!r}")
+            prediction.refuse_flow_on_eps(f"algorithm_type={algorithm_type!r}")
 
     def init(self, x: X) -> State[X]:
         """The ``solver_order - 1`` latest outputs, newest first."""

@@ -7,15 +7,15 @@ from math import inf
 import numpy as np
 import torch
 
-from samplegraph.schedulers.ancestral import ancestral
 from samplegraph.schedulers.base import Denoise, Grid, GridOptions, Noise, PredictionOptions, Scheduler, State, X
 from samplegraph.schedulers.errors import in_range
-from samplegraph.schedulers.first_order import euler
-from samplegraph.schedulers.midpoint_grid import with_points
-from samplegraph.schedulers.options import COMMON_BETAS, COMMON_RESPACINGS, LATENT_SIGMA_DEFAULTS
+from samplegraph.schedulers.grids.midpoint_grid import with_points
+from samplegraph.schedulers.grids.options import COMMON_BETAS, COMMON_RESPACINGS, LATENT_SIGMA_DEFAULTS
+from samplegraph.schedulers.grids.respacing import sigma_to_t
+from samplegraph.schedulers.grids.sigma_grid import k_diffusion_grid, training_sigmas
 from samplegraph.schedulers.precision import floats
-from samplegraph.schedulers.respacing import sigma_to_t
-from samplegraph.schedulers.sigma_grid import k_diffusion_grid, training_sigmas
+from samplegraph.schedulers.steps.ancestral import ancestral
+from samplegraph.schedulers.steps.first_order import euler
 
 
 class DPMSDE(Scheduler):

@@ -6,11 +6,11 @@ from dataclasses import replace
 
 from samplegraph.schedulers.base import Denoise, Grid, GridOptions, Noise, PredictionOptions, Scheduler, State, X
 from samplegraph.schedulers.errors import OptionError, flag, one_of, whole
-from samplegraph.schedulers.exponential import exponential_weights
-from samplegraph.schedulers.options import SIGMA_DEFAULTS, SIGMA_VALUES
+from samplegraph.schedulers.grids.options import SIGMA_DEFAULTS, SIGMA_VALUES
+from samplegraph.schedulers.grids.solver_grid import FLOW_SIGMA_DEFAULTS, solver_grid
 from samplegraph.schedulers.precision import floats
 from samplegraph.schedulers.prediction import THRESHOLD_DEFAULTS
-from samplegraph.schedulers.solver_grid import FLOW_SIGMA_DEFAULTS, refuse_flow_on_eps, solver_grid
+from samplegraph.schedulers.weights.exponential import exponential_weights
 
 ALGORITHMS = ("dpmsolver++", "sde-dpmsolver++", "dpmsolver")
 
@@ -67,7 +67,7 @@ class DPMSinglestep(Scheduler):
         wrong_sign = solver_order == 3 and not self.midpoint and not flag("corrected", corrected)
         self.order = int(not wrong_sign) if self.stochastic else solver_order
         if not self.on_x0:
-            refuse_flow_on_eps(prediction, f"algorithm_type={algorithm_type!r}")
+            prediction.refuse_flow_on_eps(f"algorithm_type={algorithm_type!r}")
         at_zero = bool(grid.sigma[-1] == 0)
         if not self.on_x0 and (at_zero or prediction.thresholding):
             raise OptionError(

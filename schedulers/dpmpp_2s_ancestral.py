@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from math import sqrt
 
-from samplegraph.schedulers.ancestral import ancestral
 from samplegraph.schedulers.base import Denoise, Grid, Noise, PredictionOptions, Scheduler, State, X
 from samplegraph.schedulers.errors import in_range
-from samplegraph.schedulers.midpoint_grid import with_sigmas
-from samplegraph.schedulers.options import SIGMA_DEFAULTS
+from samplegraph.schedulers.grids.midpoint_grid import with_sigmas
+from samplegraph.schedulers.grids.options import SIGMA_DEFAULTS
+from samplegraph.schedulers.grids.sigma_grid import k_diffusion_grid
 from samplegraph.schedulers.precision import floats
-from samplegraph.schedulers.sigma_grid import k_diffusion_grid
+from samplegraph.schedulers.steps.ancestral import ancestral
 
 
 class DPMPP2SAncestral(Scheduler):

@@ -6,9 +6,9 @@ from math import exp, expm1, log, sqrt
 
 from samplegraph.schedulers.base import Denoise, Grid, Noise, PredictionOptions, Scheduler, State, X
 from samplegraph.schedulers.errors import in_range
-from samplegraph.schedulers.options import SIGMA_DEFAULTS
-from samplegraph.schedulers.phi import phi
-from samplegraph.schedulers.sigma_grid import k_diffusion_grid
+from samplegraph.schedulers.grids.options import SIGMA_DEFAULTS
+from samplegraph.schedulers.grids.sigma_grid import k_diffusion_grid
+from samplegraph.schedulers.weights.phi import phi
 
 
 class DPMPP3MSDE(Scheduler):

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from samplegraph.schedulers.base import Denoise, Grid, GridOptions, Noise, PredictionOptions, Scheduler, State, X
-from samplegraph.schedulers.dpm_rule import DPMRule
-from samplegraph.schedulers.edm_grid import EDM_DEFAULTS, edm_grid
 from samplegraph.schedulers.errors import one_of
+from samplegraph.schedulers.grids.edm_grid import EDM_DEFAULTS, edm_grid
 from samplegraph.schedulers.prediction import THRESHOLD_DEFAULTS
+from samplegraph.schedulers.steps.dpm_rule import DPMRule
 
 
 class EDMDPM(Scheduler):

@@ -7,10 +7,10 @@ from math import inf
 import numpy as np
 
 from samplegraph.schedulers.base import Denoise, Grid, Noise, PredictionOptions, Scheduler, State, X
-from samplegraph.schedulers.churn import Churn
-from samplegraph.schedulers.edm_grid import EDM_DEFAULTS, edm_grid
-from samplegraph.schedulers.first_order import euler
-from samplegraph.schedulers.training import EDMSchedule, preconditioner
+from samplegraph.schedulers.grids.edm_grid import EDM_DEFAULTS, edm_grid
+from samplegraph.schedulers.grids.training import EDMSchedule, preconditioner
+from samplegraph.schedulers.steps.churn import Churn
+from samplegraph.schedulers.steps.first_order import euler
 
 
 class EDMEuler(Scheduler):

@@ -9,8 +9,8 @@ import numpy as np
 
 from samplegraph.schedulers.base import Denoise, Grid, Noise, PredictionOptions, Scheduler, State, X
 from samplegraph.schedulers.errors import in_range, whole
-from samplegraph.schedulers.options import SIGMA_DEFAULTS
-from samplegraph.schedulers.sigma_grid import k_diffusion_grid
+from samplegraph.schedulers.grids.options import SIGMA_DEFAULTS
+from samplegraph.schedulers.grids.sigma_grid import k_diffusion_grid
 
 #: Gauss-Legendre nodes and weights on [-1, 1]; the integrands are smooth.
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(32)

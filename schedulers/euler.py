@@ -6,11 +6,11 @@ from math import inf
 
 from samplegraph.schedulers.base import Denoise, Grid, Noise, PredictionOptions, Scheduler, State, X
 from samplegraph.schedulers.errors import OptionError, flag, in_range
-from samplegraph.schedulers.first_order import euler
-from samplegraph.schedulers.midpoint_grid import with_sigmas
-from samplegraph.schedulers.options import COMMON_BETAS, COMMON_RESPACINGS, SIGMA_DEFAULTS
+from samplegraph.schedulers.grids.midpoint_grid import with_sigmas
+from samplegraph.schedulers.grids.options import COMMON_BETAS, COMMON_RESPACINGS, SIGMA_DEFAULTS
+from samplegraph.schedulers.grids.sigma_grid import k_diffusion_grid
 from samplegraph.schedulers.precision import floats
-from samplegraph.schedulers.sigma_grid import k_diffusion_grid
+from samplegraph.schedulers.steps.first_order import euler
 
 
 class Euler(Scheduler):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from samplegraph.schedulers.ancestral import ancestral
 from samplegraph.schedulers.base import Denoise, Grid, Noise, PredictionOptions, Scheduler, State, X
-from samplegraph.schedulers.first_order import euler
-from samplegraph.schedulers.options import COMMON_BETAS, SIGMA_DEFAULTS
+from samplegraph.schedulers.grids.options import COMMON_BETAS, SIGMA_DEFAULTS
+from samplegraph.schedulers.grids.sigma_grid import k_diffusion_grid
 from samplegraph.schedulers.precision import floats
-from samplegraph.schedulers.sigma_grid import k_diffusion_grid
+from samplegraph.schedulers.steps.ancestral import ancestral
+from samplegraph.schedulers.steps.first_order import euler
 
 
 class EulerAncestral(Scheduler):

@@ -5,9 +5,9 @@ from __future__ import annotations
 from math import exp, log
 
 from samplegraph.schedulers.base import Denoise, Noise, Scheduler, State, X
-from samplegraph.schedulers.options import SIGMA_DEFAULTS
-from samplegraph.schedulers.phi import phi
-from samplegraph.schedulers.sigma_grid import k_diffusion_grid
+from samplegraph.schedulers.grids.options import SIGMA_DEFAULTS
+from samplegraph.schedulers.grids.sigma_grid import k_diffusion_grid
+from samplegraph.schedulers.weights.phi import phi
 
 
 class ExpHeun2(Scheduler):

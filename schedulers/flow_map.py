@@ -6,8 +6,8 @@ import numpy as np
 import torch
 
 from samplegraph.schedulers.base import Denoise, Grid, GridOptions, Noise, Scheduler, State, X
-from samplegraph.schedulers.first_order import along_the_pair
-from samplegraph.schedulers.flow_grid import PLAIN_FLOW_DEFAULTS, custom_table, grid_of_sigmas
+from samplegraph.schedulers.grids.flow_grid import PLAIN_FLOW_DEFAULTS, custom_table, grid_of_sigmas
+from samplegraph.schedulers.steps.first_order import along_the_pair
 
 
 class FlowMap(Scheduler):

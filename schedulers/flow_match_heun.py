@@ -5,9 +5,9 @@ from __future__ import annotations
 from math import inf
 
 from samplegraph.schedulers.base import Denoise, Grid, Noise, PredictionOptions, Scheduler, State, X
-from samplegraph.schedulers.churn import Churn
-from samplegraph.schedulers.first_order import velocity
-from samplegraph.schedulers.flow_grid import PLAIN_FLOW_DEFAULTS, flow_grid
+from samplegraph.schedulers.grids.flow_grid import PLAIN_FLOW_DEFAULTS, flow_grid
+from samplegraph.schedulers.steps.churn import Churn
+from samplegraph.schedulers.steps.first_order import velocity
 
 
 class FlowMatchHeun(Scheduler):

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from samplegraph.schedulers.base import Denoise, Grid, Noise, PredictionOptions, Scheduler, State, X
-from samplegraph.schedulers.first_order import renoised
-from samplegraph.schedulers.flow_grid import FLOW_DEFAULTS, flow_grid
-from samplegraph.schedulers.options import COMMON_RESPACINGS
+from samplegraph.schedulers.grids.flow_grid import FLOW_DEFAULTS, flow_grid
+from samplegraph.schedulers.grids.options import COMMON_RESPACINGS
+from samplegraph.schedulers.steps.first_order import renoised
 
 
 class FlowMatchLCM(Scheduler):

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from samplegraph.schedulers.base import Denoise, Noise, Scheduler, State, X
-from samplegraph.schedulers.first_order import slope
-from samplegraph.schedulers.options import SIGMA_DEFAULTS
-from samplegraph.schedulers.sigma_grid import k_diffusion_grid
+from samplegraph.schedulers.grids.options import SIGMA_DEFAULTS
+from samplegraph.schedulers.grids.sigma_grid import k_diffusion_grid
+from samplegraph.schedulers.steps.first_order import slope
 
 
 class HeunPP2(Scheduler):

@@ -6,11 +6,11 @@ from math import pi
 
 import torch
 
-from samplegraph.schedulers.adams_bashforth import equal_steps
 from samplegraph.schedulers.base import Denoise, Grid, GridOptions, Noise, PredictionOptions, Scheduler, State, X
 from samplegraph.schedulers.errors import flag
+from samplegraph.schedulers.grids.sigma_grid import custom_sigmas
 from samplegraph.schedulers.precision import widened
-from samplegraph.schedulers.sigma_grid import custom_sigmas
+from samplegraph.schedulers.weights.adams_bashforth import equal_steps
 
 
 class IPNDM(Scheduler):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from samplegraph.schedulers.adams_bashforth import adams_bashforth
 from samplegraph.schedulers.base import Denoise, Grid, Noise, PredictionOptions, Scheduler, State, X
 from samplegraph.schedulers.errors import whole
-from samplegraph.schedulers.first_order import slope
-from samplegraph.schedulers.options import SIGMA_DEFAULTS
-from samplegraph.schedulers.sigma_grid import k_diffusion_grid
+from samplegraph.schedulers.grids.options import SIGMA_DEFAULTS
+from samplegraph.schedulers.grids.sigma_grid import k_diffusion_grid
+from samplegraph.schedulers.steps.first_order import slope
+from samplegraph.schedulers.weights.adams_bashforth import adams_bashforth
 
 
 class IPNDMV(Scheduler):

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from samplegraph.schedulers.base import Denoise, Grid, GridOptions, Noise, Scheduler, State, X
-from samplegraph.schedulers.midpoint_grid import with_middles
-from samplegraph.schedulers.options import LATENT_SIGMA_DEFAULTS, SIGMA_VALUES
-from samplegraph.schedulers.sigma_grid import k_diffusion_grid
+from samplegraph.schedulers.grids.midpoint_grid import with_middles
+from samplegraph.schedulers.grids.options import LATENT_SIGMA_DEFAULTS, SIGMA_VALUES
+from samplegraph.schedulers.grids.sigma_grid import k_diffusion_grid
 
 KDPM2_VALUES: Mapping[str, tuple[object, ...]] = {**SIGMA_VALUES, "prediction_type": ("epsilon", "v_prediction")}
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from samplegraph.schedulers.ancestral import ancestral
 from samplegraph.schedulers.base import Denoise, Grid, GridOptions, Noise, PredictionOptions, Scheduler, State, X
+from samplegraph.schedulers.grids.midpoint_grid import with_middles
+from samplegraph.schedulers.grids.options import LATENT_SIGMA_DEFAULTS
+from samplegraph.schedulers.grids.sigma_grid import k_diffusion_grid
 from samplegraph.schedulers.kdpm2 import KDPM2_VALUES, midpoint_slope
-from samplegraph.schedulers.midpoint_grid import with_middles
-from samplegraph.schedulers.options import LATENT_SIGMA_DEFAULTS
 from samplegraph.schedulers.precision import floats
-from samplegraph.schedulers.sigma_grid import k_diffusion_grid
+from samplegraph.schedulers.steps.ancestral import ancestral
 
 
 class KDPM2Ancestral(Scheduler):

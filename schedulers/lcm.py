@@ -7,13 +7,13 @@ from math import inf
 import numpy as np
 
 from samplegraph.schedulers.base import Denoise, Grid, GridOptions, Noise, PredictionOptions, Scheduler, State, X
-from samplegraph.schedulers.distilled_grid import DISTILLED_DEFAULTS, IGNORED, distilled_timesteps
 from samplegraph.schedulers.errors import in_range
-from samplegraph.schedulers.first_order import renoised
-from samplegraph.schedulers.options import COMMON_BETAS
+from samplegraph.schedulers.grids.distilled_grid import DISTILLED_DEFAULTS, IGNORED, distilled_timesteps
+from samplegraph.schedulers.grids.options import COMMON_BETAS
+from samplegraph.schedulers.grids.timestep_grid import vp_grid
 from samplegraph.schedulers.precision import floats
 from samplegraph.schedulers.prediction import CLIP_DEFAULTS, THRESHOLD_DEFAULTS
-from samplegraph.schedulers.timestep_grid import vp_grid
+from samplegraph.schedulers.steps.first_order import renoised
 
 
 class LCM(Scheduler):

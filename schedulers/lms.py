@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from samplegraph.schedulers.base import Denoise, Grid, Noise, PredictionOptions, Scheduler, State, X
 from samplegraph.schedulers.errors import whole
-from samplegraph.schedulers.lms_weights import lms_weights
-from samplegraph.schedulers.options import SIGMA_DEFAULTS, SIGMA_VALUES
-from samplegraph.schedulers.sigma_grid import k_diffusion_grid
+from samplegraph.schedulers.grids.options import SIGMA_DEFAULTS, SIGMA_VALUES
+from samplegraph.schedulers.grids.sigma_grid import k_diffusion_grid
+from samplegraph.schedulers.weights.lms_weights import lms_weights
 
 
 class LMS(Scheduler):

@@ -10,9 +10,9 @@ import torch
 
 from samplegraph.schedulers.base import Denoise, Grid, GridOptions, Noise, PredictionOptions, Scheduler, State, X
 from samplegraph.schedulers.errors import OptionError, in_range
-from samplegraph.schedulers.flow_grid import PLAIN_FLOW_DEFAULTS, flow_grid, grid_of_sigmas
+from samplegraph.schedulers.grids.flow_grid import PLAIN_FLOW_DEFAULTS, flow_grid, grid_of_sigmas
+from samplegraph.schedulers.grids.sigma_grid import custom_sigmas
 from samplegraph.schedulers.precision import floats
-from samplegraph.schedulers.sigma_grid import custom_sigmas
 
 
 class LTXEulerAncestral(Scheduler):

@@ -7,9 +7,9 @@ import torch
 
 from samplegraph.schedulers.base import Denoise, Grid, GridOptions, Noise, Scheduler, State, X
 from samplegraph.schedulers.errors import OptionError
-from samplegraph.schedulers.first_order import along_the_pair
+from samplegraph.schedulers.grids.sigma_grid import custom_sigmas
 from samplegraph.schedulers.precision import widened
-from samplegraph.schedulers.sigma_grid import custom_sigmas
+from samplegraph.schedulers.steps.first_order import along_the_pair
 
 
 class MiniMaxH3(Scheduler):

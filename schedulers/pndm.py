@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import torch
 
-from samplegraph.schedulers.adams_bashforth import equal_steps
 from samplegraph.schedulers.base import Denoise, Grid, Noise, PredictionOptions, Scheduler, State, X
-from samplegraph.schedulers.options import COMMON_BETAS, TIMESTEP_DEFAULTS
-from samplegraph.schedulers.pndm_grid import pndm_grid
+from samplegraph.schedulers.grids.options import COMMON_BETAS, TIMESTEP_DEFAULTS
+from samplegraph.schedulers.grids.pndm_grid import pndm_grid
 from samplegraph.schedulers.precision import floats
+from samplegraph.schedulers.weights.adams_bashforth import equal_steps
 
 
 class PNDM(Scheduler):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Generic
 
 from samplegraph.schedulers.errors import OptionError, flag, in_range, one_of
-from samplegraph.schedulers.grid import Array, Grid
+from samplegraph.schedulers.grids.grid import Array, Grid
 from samplegraph.schedulers.vector import X
 
 PREDICTION_TYPES = ("epsilon", "sample", "v_prediction", "score", "flow_prediction")
@@ -65,6 +65,15 @@ class PredictionOptions:
         in_range("dynamic_thresholding_ratio", self.dynamic_thresholding_ratio, 0.0, 1.0)
         if in_range("sample_max_value", self.sample_max_value, 0.0, float("inf")) < 1.0:
             raise OptionError(f"sample_max_value={self.sample_max_value!r} is not allowed; give at least 1")
+
+    def refuse_flow_on_eps(self, asked: str) -> None:
+        """Refuse a solver on eps for a network that predicts the flow, which diffusers does not define.
+
+        Raises:
+            OptionError: the network does; ``asked`` is the option that chose the solver.
+        """
+        if self.prediction_type == "flow_prediction":
+            raise OptionError(f"prediction_type='flow_prediction' is not defined with {asked}; choose a solver on x0")
 
 
 #: Options of clipping, with their defaults where a scheduler clips.

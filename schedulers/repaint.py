@@ -9,11 +9,11 @@ import torch
 
 from samplegraph.schedulers.base import Denoise, Grid, Input, Noise, PredictionOptions, Scheduler, State, X
 from samplegraph.schedulers.errors import OptionError, flag, in_range, whole
-from samplegraph.schedulers.noise_schedule import NoiseSchedule
-from samplegraph.schedulers.options import COMMON_BETAS, SCHEDULE_DEFAULTS
+from samplegraph.schedulers.grids.noise_schedule import NoiseSchedule
+from samplegraph.schedulers.grids.options import COMMON_BETAS, SCHEDULE_DEFAULTS
+from samplegraph.schedulers.grids.timestep_grid import strided_grid
 from samplegraph.schedulers.precision import floats
-from samplegraph.schedulers.tensors import tensor
-from samplegraph.schedulers.timestep_grid import strided_grid
+from samplegraph.schedulers.steps.tensors import tensor
 
 #: A graph of more evaluations than this is not unrolled.
 MAX_NFE = 2000

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 from samplegraph.schedulers.base import Denoise, Grid, GridOptions, Noise, PredictionOptions, Scheduler, State, X
 from samplegraph.schedulers.errors import OptionError, flag, in_range, one_of, whole
-from samplegraph.schedulers.options import COMMON_BETAS, COMMON_RESPACINGS, SIGMA_DEFAULTS
+from samplegraph.schedulers.grids.options import COMMON_BETAS, COMMON_RESPACINGS, SIGMA_DEFAULTS
+from samplegraph.schedulers.grids.solver_grid import solver_grid
 from samplegraph.schedulers.prediction import THRESHOLD_DEFAULTS
-from samplegraph.schedulers.sa_weights import AdamsWeights, adams_weights
-from samplegraph.schedulers.solver_grid import refuse_flow_on_eps, solver_grid
+from samplegraph.schedulers.weights.sa_weights import AdamsWeights, adams_weights
 
 
 class SASolver(Scheduler):
@@ -54,7 +54,7 @@ class SASolver(Scheduler):
         super().__init__(grid, prediction)
         self.on_x0 = one_of("algorithm_type", algorithm_type, ("data_prediction", "noise_prediction"))[0] == "d"
         if not self.on_x0:
-            refuse_flow_on_eps(prediction, f"algorithm_type={algorithm_type!r}")
+            prediction.refuse_flow_on_eps(f"algorithm_type={algorithm_type!r}")
             if prediction.thresholding:
                 raise OptionError("thresholding=True is not defined with algorithm_type='noise_prediction'; drop it")
         ahead, back = whole("predictor_order", predictor_order, 1, 4), whole("corrector_order", corrector_order, 1, 4)

@@ -9,9 +9,9 @@ import torch
 
 from samplegraph.schedulers.base import Denoise, Grid, GridOptions, Noise, PredictionOptions, Scheduler, State, X
 from samplegraph.schedulers.errors import OptionError, flag
-from samplegraph.schedulers.first_order import renoised
+from samplegraph.schedulers.grids.spacing import numbers, shown
 from samplegraph.schedulers.precision import widened
-from samplegraph.schedulers.spacing import numbers, shown
+from samplegraph.schedulers.steps.first_order import renoised
 
 
 class SCM(Scheduler):

@@ -9,8 +9,8 @@ import torch
 
 from samplegraph.schedulers.base import Denoise, Grid, Noise, PredictionOptions, Scheduler, State, X
 from samplegraph.schedulers.errors import flag, in_range, whole
-from samplegraph.schedulers.sde_grid import SDE_DEFAULTS, ve_sde_grid
-from samplegraph.schedulers.tensors import tensor
+from samplegraph.schedulers.grids.sde_grid import SDE_DEFAULTS, ve_sde_grid
+from samplegraph.schedulers.steps.tensors import tensor
 
 
 class ScoreSdeVE(Scheduler):

@@ -7,7 +7,7 @@ from math import sqrt
 
 from samplegraph.schedulers.base import Denoise, Grid, Noise, PredictionOptions, Scheduler, State, X
 from samplegraph.schedulers.errors import flag, in_range
-from samplegraph.schedulers.sde_grid import SDE_DEFAULTS, vp_sde_grid
+from samplegraph.schedulers.grids.sde_grid import SDE_DEFAULTS, vp_sde_grid
 
 
 class ScoreSdeVP(Scheduler):

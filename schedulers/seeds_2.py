@@ -6,11 +6,11 @@ from math import exp, log
 
 from samplegraph.schedulers.base import Denoise, Grid, Noise, PredictionOptions, Scheduler, State, X
 from samplegraph.schedulers.errors import OptionError, in_range, one_of
-from samplegraph.schedulers.midpoint_grid import with_sigmas
-from samplegraph.schedulers.options import SIGMA_DEFAULTS
-from samplegraph.schedulers.phi import phi
-from samplegraph.schedulers.sigma_grid import k_diffusion_grid
-from samplegraph.schedulers.step_noise import StepNoise
+from samplegraph.schedulers.grids.midpoint_grid import with_sigmas
+from samplegraph.schedulers.grids.options import SIGMA_DEFAULTS
+from samplegraph.schedulers.grids.sigma_grid import k_diffusion_grid
+from samplegraph.schedulers.steps.step_noise import StepNoise
+from samplegraph.schedulers.weights.phi import phi
 
 
 class SEEDS2(Scheduler):

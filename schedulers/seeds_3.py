@@ -8,11 +8,11 @@ import torch
 
 from samplegraph.schedulers.base import Denoise, Grid, Noise, PredictionOptions, Scheduler, State, X
 from samplegraph.schedulers.errors import in_range
-from samplegraph.schedulers.midpoint_grid import with_sigmas
-from samplegraph.schedulers.options import SIGMA_DEFAULTS
-from samplegraph.schedulers.phi import phi
-from samplegraph.schedulers.sigma_grid import k_diffusion_grid
-from samplegraph.schedulers.step_noise import StepNoise
+from samplegraph.schedulers.grids.midpoint_grid import with_sigmas
+from samplegraph.schedulers.grids.options import SIGMA_DEFAULTS
+from samplegraph.schedulers.grids.sigma_grid import k_diffusion_grid
+from samplegraph.schedulers.steps.step_noise import StepNoise
+from samplegraph.schedulers.weights.phi import phi
 
 _FIRST, _SECOND = 1 / 3, 2 / 3
 

@@ -9,11 +9,11 @@ import torch
 
 from samplegraph.schedulers.base import Denoise, Grid, GridOptions, Noise, PredictionOptions, Scheduler, State, X
 from samplegraph.schedulers.errors import OptionError, one_of
-from samplegraph.schedulers.noise_schedule import NoiseSchedule
-from samplegraph.schedulers.posterior import Posterior
+from samplegraph.schedulers.grids.noise_schedule import NoiseSchedule
+from samplegraph.schedulers.grids.timestep_grid import vp_grid
 from samplegraph.schedulers.prediction import CLIP_DEFAULTS
-from samplegraph.schedulers.tensors import tensor
-from samplegraph.schedulers.timestep_grid import vp_grid
+from samplegraph.schedulers.steps.posterior import Posterior
+from samplegraph.schedulers.steps.tensors import tensor
 
 
 class UnCLIP(Scheduler):

@@ -7,11 +7,11 @@ from typing import Any
 
 from samplegraph.schedulers.base import Denoise, Grid, Noise, PredictionOptions, Scheduler, State, X
 from samplegraph.schedulers.errors import OptionError, flag, one_of, whole
-from samplegraph.schedulers.nested import nested_scheduler, nested_step
-from samplegraph.schedulers.options import COMMON_BETAS, COMMON_RESPACINGS, SIGMA_DEFAULTS
+from samplegraph.schedulers.grids.options import COMMON_BETAS, COMMON_RESPACINGS, SIGMA_DEFAULTS
+from samplegraph.schedulers.grids.solver_grid import FLOW_SIGMA_DEFAULTS, unipc_grid
 from samplegraph.schedulers.prediction import THRESHOLD_DEFAULTS
-from samplegraph.schedulers.solver_grid import FLOW_SIGMA_DEFAULTS, refuse_flow_on_eps, unipc_grid
-from samplegraph.schedulers.uni_weights import UniWeights, uni_weights
+from samplegraph.schedulers.steps.nested import nested_scheduler, nested_step
+from samplegraph.schedulers.weights.uni_weights import UniWeights, uni_weights
 
 
 class UniPC(Scheduler):
@@ -63,7 +63,7 @@ class UniPC(Scheduler):
         self.solver_order = whole("solver_order", solver_order, 1)
         self.predict_x0 = flag("predict_x0", predict_x0)
         if not predict_x0:
-            refuse_flow_on_eps(prediction, "predict_x0=False")
+            prediction.refuse_flow_on_eps("predict_x0=False")
         one_of("solver_type", solver_type, ("bh1", "bh2"))
         if not isinstance(disable_corrector, Sequence) or isinstance(disable_corrector, str):
             raise OptionError(

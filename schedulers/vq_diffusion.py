@@ -11,10 +11,10 @@ import torch
 
 from samplegraph.schedulers.base import Denoise, Grid, GridOptions, Noise, PredictionOptions, Scheduler, State, X
 from samplegraph.schedulers.errors import in_range, whole
-from samplegraph.schedulers.noise_schedule import NoiseSchedule
+from samplegraph.schedulers.grids.noise_schedule import NoiseSchedule
+from samplegraph.schedulers.grids.token_tables import LOG_ZERO, TokenTables
 from samplegraph.schedulers.profile import Profile
-from samplegraph.schedulers.tensors import tensor
-from samplegraph.schedulers.token_tables import LOG_ZERO, TokenTables
+from samplegraph.schedulers.steps.tensors import tensor
 
 _FLOOR = -70.0
 

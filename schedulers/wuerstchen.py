@@ -8,8 +8,8 @@ import torch
 
 from samplegraph.schedulers.base import Denoise, Grid, GridOptions, Noise, PredictionOptions, Scheduler, State, X
 from samplegraph.schedulers.errors import OptionError
+from samplegraph.schedulers.grids.spacing import numbers, shown
 from samplegraph.schedulers.precision import floats, widened
-from samplegraph.schedulers.spacing import numbers, shown
 
 
 class Wuerstchen(Scheduler):

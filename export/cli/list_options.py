@@ -11,7 +11,7 @@ from math import inf
 from typing import Any
 
 from samplegraph.schedulers import OptionError, Scheduler, create, option_defaults, scheduler_class
-from samplegraph.schedulers.registry import own_defaults
+from samplegraph.schedulers.catalogue.registry import own_defaults
 
 #: A value that no option takes.
 _PROBE = "?"

@@ -15,9 +15,9 @@ from samplegraph.models import Sampler
 from samplegraph.models.task import INIT, NOISE
 from samplegraph.runtime.manifest import CoefficientTable, Recurrence
 from samplegraph.schedulers import Affine
-from samplegraph.schedulers.plan import NotAffineError, plan
-from samplegraph.schedulers.recurrence import Recurrence as Reading
-from samplegraph.schedulers.recurrence import recurrence
+from samplegraph.schedulers.plans.plan import NotAffineError, plan
+from samplegraph.schedulers.plans.recurrence import Recurrence as Reading
+from samplegraph.schedulers.plans.recurrence import recurrence
 
 
 def recurrent_tables(samplers: Sequence[Sampler], layout: Layout) -> Recurrence:

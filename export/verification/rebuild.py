@@ -15,7 +15,7 @@ from samplegraph.models.guidance import INPUT
 from samplegraph.models.spec import ModelSpec
 from samplegraph.runtime.manifest import Manifest
 from samplegraph.schedulers import create, option_defaults
-from samplegraph.schedulers.training import schedule_of
+from samplegraph.schedulers.grids.training import schedule_of
 
 
 def rebuild(manifest: Manifest, model: nn.Module) -> tuple[Sampler, Signature]:

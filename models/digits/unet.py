@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from samplegraph.models.spec import Condition, ModelSpec
-from samplegraph.schedulers.noise_schedule import NoiseSchedule
+from samplegraph.schedulers.grids.noise_schedule import NoiseSchedule
 
 CHANNELS = (32, 64, 112)
 EMBEDDING = 128

@@ -14,8 +14,8 @@ from samplegraph.schedulers import (
     option_defaults,
     scheduler_class,
 )
-from samplegraph.schedulers.config import name_of_config
-from samplegraph.schedulers.training import Schedule
+from samplegraph.schedulers.catalogue.config import name_of_config
+from samplegraph.schedulers.grids.training import Schedule
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from samplegraph.models.spec import Condition, ModelSpec
-from samplegraph.schedulers.token_tables import TokenTables
+from samplegraph.schedulers.grids.token_tables import TokenTables
 
 DIGITS, NULL_CLASS = 10, 10
 PLACES, LEVELS = 64, 8

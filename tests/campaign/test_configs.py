@@ -15,7 +15,7 @@ import pytest
 from campaign.mutations import mutate_json, mutate_value
 
 from samplegraph.schedulers import OptionError, from_config, names, option_defaults, save_config
-from samplegraph.schedulers.registry import scheduler_class
+from samplegraph.schedulers.catalogue.registry import scheduler_class
 
 #: Seconds for one config; the slowest good one takes a tenth of this.
 LIMIT = 20

@@ -14,7 +14,7 @@ from samplegraph.export import Captures, ExportError, compile
 from samplegraph.models import Sampler
 from samplegraph.runtime import Engine
 from samplegraph.schedulers import OptionError, create
-from samplegraph.schedulers.plan import plan
+from samplegraph.schedulers.plans.plan import plan
 from samplegraph.schedulers.stepwise import Stepwise
 
 Array = npt.NDArray[np.float64]

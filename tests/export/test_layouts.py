@@ -17,7 +17,7 @@ from samplegraph.export.verification.examples import example_inputs, run_eager_s
 from samplegraph.models import Sampler
 from samplegraph.runtime import CancelledError, Engine, InputError
 from samplegraph.schedulers import create, names
-from samplegraph.schedulers.plan import NotAffineError, plan
+from samplegraph.schedulers.plans.plan import NotAffineError, plan
 
 LAYOUTS = ("chunked:1", "chunked:3", "repeated:3", "step", "loop")
 #: Fewer steps are so ill-conditioned on `digits` that eager itself changes by more than 1e-5.

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from samplegraph.models import ModelSpec, Sampler
 from samplegraph.schedulers import EDMSchedule, FlowSchedule, NoiseSchedule, OptionError, create
-from samplegraph.schedulers.training import Schedule, preconditioner, schedule_of, seen_scale, told_timesteps
+from samplegraph.schedulers.grids.training import Schedule, preconditioner, schedule_of, seen_scale, told_timesteps
 
 DEVIATION = 0.5
 TRAININGS: dict[str, tuple[Schedule, str]] = {

@@ -11,9 +11,9 @@ from diffusers.schedulers.scheduling_utils import AysSchedules
 from k_diffusion_sampling import sampling
 
 from samplegraph.schedulers import OptionError, create
-from samplegraph.schedulers.community_grids import GRIDS
-from samplegraph.schedulers.options import GridOptions
-from samplegraph.schedulers.sigma_grid import training_sigmas
+from samplegraph.schedulers.grids.community_grids import GRIDS
+from samplegraph.schedulers.grids.options import GridOptions
+from samplegraph.schedulers.grids.sigma_grid import training_sigmas
 
 TABLE = training_sigmas(GridOptions(exact_tables=True))
 

@@ -21,8 +21,8 @@ from samplegraph.schedulers import (
     save_config,
     scheduler_class,
 )
-from samplegraph.schedulers.options import RESPACING_FLAGS
-from samplegraph.schedulers.refused import REFUSED
+from samplegraph.schedulers.catalogue.refused import REFUSED
+from samplegraph.schedulers.grids.options import RESPACING_FLAGS
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 NAMES = {scheduler_class(name).diffusers_class: name for name in names()}

@@ -15,7 +15,7 @@ import pytest
 from diffusers.schedulers.scheduling_consistency_decoder import ConsistencyDecoderScheduler
 
 from samplegraph.schedulers import OptionError, Scheduler, from_config, names, save_config, scheduler_class
-from samplegraph.schedulers.config_keys import is_inert
+from samplegraph.schedulers.catalogue.config_keys import is_inert
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 #: Classes that diffusers keeps apart.

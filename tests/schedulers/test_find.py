@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from samplegraph.schedulers import OptionError, create, find, names
-from samplegraph.schedulers.registry import scheduler_class
-from samplegraph.schedulers.vocabulary import GRID_NAMES, IDENTIFIERS, SPOKEN
+from samplegraph.schedulers.catalogue.registry import scheduler_class
+from samplegraph.schedulers.catalogue.vocabulary import GRID_NAMES, IDENTIFIERS, SPOKEN
 
 MEANT = {
     "dpm++ 2m karras": ("dpm_multistep", {"respacing": "karras"}),

@@ -11,7 +11,7 @@ import torch
 from k_diffusion_sampling import sampling
 
 from samplegraph.schedulers import Prediction, Scheduler, create, names
-from samplegraph.schedulers.registry import scheduler_class
+from samplegraph.schedulers.catalogue.registry import scheduler_class
 
 SHAPE = (2, 3, 4)
 EXACT = {"exact_tables": True}

@@ -12,7 +12,7 @@ from deviation import deviation_error
 from zoo import APART, ZOO, Row
 
 from samplegraph.schedulers import Grid, Prediction, Scheduler, names, option_defaults, plan
-from samplegraph.schedulers.trajectory import trajectory
+from samplegraph.schedulers.plans.trajectory import trajectory
 
 every_row = pytest.mark.parametrize("row", ZOO, ids=str)
 STEPS = (1, 2, 3, 8, 25)

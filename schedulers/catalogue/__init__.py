@@ -1,0 +1,1 @@
+"""The schedulers by name: construction, diffusers' configs, other programs' words, and what is refused."""

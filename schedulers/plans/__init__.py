@@ -1,0 +1,1 @@
+"""A scheduler run on symbols: its exact coefficients, read as a whole run or one evaluation after another."""
