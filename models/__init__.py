@@ -5,5 +5,17 @@ from samplegraph.models.load import load_model
 from samplegraph.models.sampler import Sampler
 from samplegraph.models.scheduling import scheduler_for
 from samplegraph.models.spec import Condition, ModelSpec
+from samplegraph.models.stages import Back, BackSpec, Front, FrontSpec
 
-__all__ = ["Condition", "Denoiser", "ModelSpec", "Sampler", "load_model", "scheduler_for"]
+__all__ = [
+    "Back",
+    "BackSpec",
+    "Condition",
+    "Denoiser",
+    "Front",
+    "FrontSpec",
+    "ModelSpec",
+    "Sampler",
+    "load_model",
+    "scheduler_for",
+]

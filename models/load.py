@@ -47,7 +47,7 @@ def load_model(
 
 def _load(text: str, allow_pickle: bool) -> nn.Module:
     if text in BUILT_IN:
-        return _made(text, BUILT_IN[text])
+        return make_module("model", text, BUILT_IN[text])
     if text.startswith(PREFIX):
         return adapted(download(text, allow_pickle), allow_pickle)
     path = Path(text)
@@ -66,7 +66,7 @@ def _load(text: str, allow_pickle: bool) -> nn.Module:
             f"model={text!r} is not known; choose one of {', '.join(BUILT_IN)}, or give package.module:factory, "
             f"or the path of a folder or a file{suggest(text, BUILT_IN)}"
         )
-    return _made(text, text)
+    return make_module("model", text)
 
 
 def _from_onnx(graph: Path) -> nn.Module:
@@ -75,33 +75,43 @@ def _from_onnx(graph: Path) -> nn.Module:
     return OnnxDenoiser(graph).eval()
 
 
-def _made(source: str, target: str) -> nn.Module:
-    factory = _factory(source, target)
+def make_module(name: str, source: str, target: str | None = None) -> nn.Module:
+    """What the factory ``target``, or ``source`` itself, returns, in evaluation mode.
+
+    Args:
+        name: of the argument that ``source`` is given for.
+        source: ``package.module:factory`` where there is no ``target``.
+
+    Raises:
+        OptionError: it cannot be imported or called, or returns something else than a ``torch.nn.Module``.
+    """
+    label = f"{name}={source!r}"
+    factory = _factory(label, target or source)
     try:
         model = factory()
     except (Exception, SystemExit) as error:
-        raise OptionError(f"model={source!r} cannot be made: {_one_line(error)}") from error
+        raise OptionError(f"{label} cannot be made: {_one_line(error)}") from error
     if not isinstance(model, nn.Module):
-        raise OptionError(
-            f"model={source!r} returned {type(model).__name__}; the factory has to return a torch.nn.Module"
-        )
+        raise OptionError(f"{label} returned {type(model).__name__}; the factory has to return a torch.nn.Module")
     return model.eval()
 
 
-def _factory(source: str, target: str) -> Callable[[], Any]:
+def _factory(label: str, target: str) -> Callable[[], Any]:
     module_name, _, name = target.partition(":")
+    if not module_name or not name:
+        raise OptionError(f"{label} is no package.module:factory; give one, such as robot.encoders:encoder")
     if os.getcwd() not in sys.path and "" not in sys.path:
         sys.path.insert(0, os.getcwd())
     try:
         module = import_module(module_name)
     except (Exception, SystemExit) as error:
         reason = _one_line(error)
-        raise OptionError(f"model={source!r}: module {module_name!r} cannot be imported ({reason})") from error
+        raise OptionError(f"{label}: module {module_name!r} cannot be imported ({reason})") from error
     factory = getattr(module, name, None)
     if not callable(factory):
         known = [n for n, v in vars(module).items() if callable(v) and not n.startswith("_")]
         raise OptionError(
-            f"model={source!r}: {module_name} has no function {name!r}{suggest(name, known)}; "
+            f"{label}: {module_name} has no function {name!r}{suggest(name, known)}; "
             "give package.module:factory"
         )
     made: Callable[[], Any] = factory

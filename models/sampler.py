@@ -15,6 +15,9 @@ from samplegraph.models.guidance import INPUT, NEGATIVE, SCALE, Guidance
 from samplegraph.models.interval import Interval
 from samplegraph.models.own_inputs import check_ranges, own_inputs
 from samplegraph.models.spec import ModelSpec, spec_of
+from samplegraph.models.stages.back import Back
+from samplegraph.models.stages.entrance import Entrance
+from samplegraph.models.stages.front import Front
 from samplegraph.models.task import MASK, task_of
 from samplegraph.schedulers import OptionError, Prediction, Profile, Scheduler
 from samplegraph.schedulers.errors import suggest
@@ -50,6 +53,9 @@ class Sampler(nn.Module):
         strength: share of the steps that are taken, in (0, 1]: ``int(N * strength)`` of N, the last ones.
         begin: the first step, 0 to N - 1, in place of ``strength``.
         inpaint: put the known part back after every step; at strength 1 the run starts from noise alone.
+        pre: modules in front, in order, each a ``Front`` or what one is made of: they give conditions of the model (or
+            ``init_sample``, ``mask``) from inputs of their own, which then stand in for them.
+        post: a module behind, a ``Back`` or what one is made of: it makes the result of the final sample.
 
     Raises:
         OptionError: the parts contradict each other.
@@ -68,6 +74,8 @@ class Sampler(nn.Module):
         strength: float | None = None,
         begin: int | None = None,
         inpaint: bool = False,
+        pre: Sequence[nn.Module] = (),
+        post: nn.Module | None = None,
     ) -> None:
         super().__init__()
         self.spec = spec or spec_of(model)
@@ -84,6 +92,11 @@ class Sampler(nn.Module):
         self.guidance = guidance if scheduler.apart else guidance.pruned()
         self.denoiser = Denoiser(model, self.spec, scheduler, self.guidance)
         self.profile: Profile = self.denoiser.profile
+        fronts = [each if isinstance(each, Front) else Front(each) for each in pre]
+        takes, own_names = _conditions_of(model, self.spec)[0], [each.name for each in self.inputs]
+        self.entrance = Entrance(fronts, takes, own_names, self.guidance, self.spec)
+        self.pre = nn.ModuleList(self.entrance.inlet.fronts)
+        self.post = post if isinstance(post, Back) or post is None else Back(post)
 
     @property
     def model(self) -> nn.Module:
@@ -102,6 +115,7 @@ class Sampler(nn.Module):
             guided=own.guided,
             spec=self.spec,
         )
+        other.entrance, other.pre, other.post = self.entrance, self.pre, self.post
         other.task, other.inputs = self.task, self.inputs
         other.denoiser.dtype = self.denoiser.dtype
         return other
@@ -155,23 +169,38 @@ class Sampler(nn.Module):
         Args:
             noise: (B, ...), unit normal; None where the sampler inverts.
             step_noise: (K, B, ...), unit normal, where the scheduler draws K > 0 slices.
-            conditions: the model's conditions, one row per sample, ``negative_<name>`` for guided ones without a
-                null value, ``guidance_scale`` () where it is an input (else the model's default), and the task's
-                and the scheduler's own inputs: ``init_sample`` (B, ...), ``mask`` (B, 1, ...) in [0, 1].
+            conditions: the inputs of ``pre`` and those of the model's conditions that it does not give, one row per
+                sample, ``negative_<name>`` for guided ones without a null value, ``guidance_scale`` () where it is an
+                input (else the model's default), and the task's and the scheduler's own inputs: ``init_sample``
+                (B, ...), ``mask`` (B, 1, ...) in [0, 1].
 
         Returns:
-            The sample, (B, ...).
+            The sample, (B, ...), or what ``post`` makes of it.
 
         Raises:
             OptionError: an input is missing, is not known, or has a shape or values that are not allowed.
         """
+        conditions = self.entrance.encoded(conditions)
         check_ranges(self.inputs, conditions)
-        return deque(self.samples(noise, step_noise, **conditions), maxlen=1).pop()
+        return self.decoded(deque(self._samples(noise, step_noise, conditions), maxlen=1).pop())
 
     def samples(
         self, noise: torch.Tensor | None = None, step_noise: torch.Tensor | None = None, **conditions: torch.Tensor
     ) -> Iterator[torch.Tensor]:
-        """The sample after each step of ``forward``, the last of which is its result; looks at no values."""
+        """The sample after each step of ``forward``; ``decoded`` of the last is its result. Looks at no values."""
+        return self._samples(noise, step_noise, self.entrance.encoded(conditions))
+
+    def decoded(self, sample: torch.Tensor) -> torch.Tensor:
+        """The result for the final sample, (B, ...)."""
+        result: torch.Tensor = sample if self.post is None else self.post(sample)
+        return result
+
+    def _samples(
+        self,
+        noise: torch.Tensor | None,
+        step_noise: torch.Tensor | None,
+        conditions: Mapping[str, torch.Tensor],
+    ) -> Iterator[torch.Tensor]:
         slices = self.profile.noise_slices
         if (step_noise.shape[0] if step_noise is not None else 0) != slices:
             raise OptionError(f"step_noise has to hold {slices} slices for {self.scheduler.name}, (K, B, ...)")

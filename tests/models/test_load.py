@@ -45,7 +45,7 @@ def test_the_current_folder_is_searched(tmp_path: Path, monkeypatch: pytest.Monk
         ("cli_models:needs_argument", "cannot be made: TypeError"),
         ("torch.nn:Linear", "cannot be made: TypeError"),
         ("builtins:dict", "returned dict"),
-        (":", "module '' cannot be imported"),
+        (":", "model=':' is no package.module:factory; give one, such as"),
     ],
 )
 def test_errors(source: str, words: str) -> None:
