@@ -1,8 +1,8 @@
 """Sampling methods as traceable torch modules over float64 tables. Imports nothing else of samplegraph.
 
 Every scheduler is a file here, over the contract in ``base``. What they share lies in folders: ``grids`` has their
-tables, ``weights`` their coefficients, ``steps`` what their steps have in common; ``plans`` reads exact coefficients off
-a scheduler, ``catalogue`` finds and makes one by name.
+tables, ``weights`` their coefficients, ``steps`` what their steps have in common; ``plans`` reads exact coefficients
+off a scheduler, ``catalogue`` finds and makes one by name.
 """
 
 from samplegraph.schedulers.base import Scheduler

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -13,6 +12,7 @@ from torch import nn
 from samplegraph.schedulers.errors import OptionError
 from samplegraph.schedulers.grids.grid import Array, Grid
 from samplegraph.schedulers.grids.options import GridOptions
+from samplegraph.schedulers.inputs import Input
 from samplegraph.schedulers.prediction import Prediction, PredictionOptions
 from samplegraph.schedulers.profile import Profile, profiled
 from samplegraph.schedulers.vector import X
@@ -33,24 +33,6 @@ __all__ = [
 State = tuple[X, ...]
 Denoise = Callable[[X, int], Prediction[X]]
 Noise = Callable[[], X]
-
-
-@dataclass(frozen=True)
-class Input:
-    """An input of the sampler that its scheduler asks for besides noise.
-
-    It has the sample's shape, or with ``one_channel`` one channel for all where the sample has channels and places.
-    """
-
-    name: str
-    description: str
-    one_channel: bool = False
-    minimum: float | None = None
-    maximum: float | None = None
-
-    def shape(self, sample_shape: tuple[int, ...]) -> tuple[int, ...]:
-        """Shape of one row for samples of this shape, both without the batch axis."""
-        return (1, *sample_shape[1:]) if self.one_channel and len(sample_shape) > 1 else sample_shape
 
 
 class Scheduler(nn.Module):

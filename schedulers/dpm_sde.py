@@ -12,7 +12,8 @@ from samplegraph.schedulers.errors import in_range
 from samplegraph.schedulers.grids.midpoint_grid import with_points
 from samplegraph.schedulers.grids.options import COMMON_BETAS, COMMON_RESPACINGS, LATENT_SIGMA_DEFAULTS
 from samplegraph.schedulers.grids.respacing import sigma_to_t
-from samplegraph.schedulers.grids.sigma_grid import k_diffusion_grid, training_sigmas
+from samplegraph.schedulers.grids.sigma_grid import k_diffusion_grid
+from samplegraph.schedulers.grids.sigmas import training_sigmas
 from samplegraph.schedulers.precision import floats
 from samplegraph.schedulers.steps.ancestral import ancestral
 from samplegraph.schedulers.steps.first_order import euler

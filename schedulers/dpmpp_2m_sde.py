@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from math import exp, expm1, log, sqrt
+from math import exp, expm1, log
 
 from samplegraph.schedulers.base import Denoise, Grid, Noise, PredictionOptions, Scheduler, State, X
 from samplegraph.schedulers.errors import in_range, one_of
 from samplegraph.schedulers.grids.options import SIGMA_DEFAULTS
 from samplegraph.schedulers.grids.sigma_grid import k_diffusion_grid
+from samplegraph.schedulers.steps.step_noise import StepNoise
 from samplegraph.schedulers.weights.phi import phi
 
 
@@ -59,6 +60,4 @@ class DPMPP2MSDE(Scheduler):
             ratio = h / log(float(self.grid.sigma[i - 1]) / sigma)
             weight = -0.5 * expm1(-z) if self.midpoint else z * phi(2, -z)
             x = x + (weight * ratio) * (x0 - state[0])
-        if self.eta:
-            x = x + (sigma_next * sqrt(-expm1(-2 * self.eta * h)) * self.s_noise) * noise()
-        return x, (x0,)
+        return StepNoise(noise, self.eta * h, self.s_noise).added(x, sigma_next, 1.0), (x0,)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from math import exp, expm1, log, sqrt
+from math import exp, expm1, log
 
 from samplegraph.schedulers.base import Denoise, Grid, Noise, PredictionOptions, Scheduler, State, X
 from samplegraph.schedulers.errors import in_range
 from samplegraph.schedulers.grids.options import SIGMA_DEFAULTS
 from samplegraph.schedulers.grids.sigma_grid import k_diffusion_grid
+from samplegraph.schedulers.steps.step_noise import StepNoise
 from samplegraph.schedulers.weights.phi import phi
 
 
@@ -58,6 +59,4 @@ class DPMPP3MSDE(Scheduler):
             x = x + (0.5 - phi(2, -z)) * bend
         if past:
             x = x + z * phi(2, -z) * slope
-        if self.eta:
-            x = x + (sigma_next * sqrt(-expm1(-2 * self.eta * h)) * self.s_noise) * noise()
-        return x, (x0, state[0])
+        return StepNoise(noise, self.eta * h, self.s_noise).added(x, sigma_next, 1.0), (x0, state[0])

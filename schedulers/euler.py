@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from math import inf
 
+import torch
+
 from samplegraph.schedulers.base import Denoise, Grid, Noise, PredictionOptions, Scheduler, State, X
-from samplegraph.schedulers.errors import OptionError, flag, in_range
+from samplegraph.schedulers.errors import OptionError, flag
 from samplegraph.schedulers.grids.midpoint_grid import with_sigmas
 from samplegraph.schedulers.grids.options import COMMON_BETAS, COMMON_RESPACINGS, SIGMA_DEFAULTS
 from samplegraph.schedulers.grids.sigma_grid import k_diffusion_grid
-from samplegraph.schedulers.precision import floats
+from samplegraph.schedulers.steps.churn import Churn
 from samplegraph.schedulers.steps.first_order import euler
 
 
@@ -55,44 +57,39 @@ class Euler(Scheduler):
         corrected: bool = False,
         cfg_pp: bool = False,
     ) -> None:
-        self.s_churn = in_range("s_churn", s_churn, 0.0, inf)
-        self.s_tmin = in_range("s_tmin", s_tmin, 0.0, inf)
-        self.s_tmax = in_range("s_tmax", s_tmax, 0.0, inf)
-        self.s_noise = in_range("s_noise", s_noise, 0.0, inf)
-        self.ahead = flag("corrected", corrected) and self.s_churn > 0
+        spread = float(grid.own["laid_out"][0]) if "laid_out" in grid.own else grid.steps
+        self.churn = Churn(grid, spread, s_churn, s_tmin, s_tmax, s_noise)
+        self.ahead = flag("corrected", corrected) and s_churn > 0
         self.apart = flag("cfg_pp", cfg_pp)
-        if self.apart and self.s_churn:
+        if self.apart and s_churn:
             raise OptionError(f"cfg_pp=True is not defined with s_churn={s_churn!r}; give s_churn=0")
-        if self.s_churn and not self.ahead and prediction.prediction_type is None:
+        if s_churn and not self.ahead and prediction.prediction_type is None:
             raise OptionError(
                 f"s_churn={s_churn!r} needs prediction_type: the noise it adds after the model has seen the "
                 "sample is read differently for each"
             )
-        sigma = grid.tensor("sigma")
-        spread = float(grid.own["laid_out"][0]) if "laid_out" in grid.own else grid.steps
-        raised = sigma[:-1] * (min(self.s_churn / spread, 2**0.5 - 1) + 1)
-        self.sigma_hat, self.dt = floats(raised), floats(sigma[1:] - raised)
-        self.std = floats((raised**2 - sigma[:-1] ** 2) ** 0.5)
+        raised = torch.tensor(self.churn.raised, dtype=grid.dtype)
         super().__init__(with_sigmas(grid, raised) if self.ahead else grid, prediction)
 
     def step(self, i: int, x: X, state: State[X], denoise: Denoise[X], noise: Noise[X]) -> tuple[X, State[X]]:
         _, sigma, _, sigma_next = self.pair(i)
+        churn = self.churn
         if self.apart:
             p = denoise(x, i)
             return p.x0 + sigma_next * p.unguided.eps, state
-        if not (self.s_churn and self.s_tmin <= sigma <= self.s_tmax):
+        if not churn.at(i):
             return euler(x, denoise(x, i).x0, sigma, sigma_next - sigma), state
         if self.ahead:
-            moved = x + self.std[i] * (self.s_noise * noise())
+            moved = churn.moved(i, x, noise)
             p = denoise(moved, self.steps + i)
-            return euler(moved, p.x0, self.sigma_hat[i], self.dt[i]), state
+            return euler(moved, p.x0, churn.raised[i], churn.change[i]), state
         p = denoise(x, i)
-        moved = x + self.std[i] * (self.s_noise * noise())
+        moved = churn.moved(i, x, noise)
         match self.prediction.prediction_type:
             case "epsilon":
-                x0 = moved - self.sigma_hat[i] * p.eps
+                x0 = moved - churn.raised[i] * p.eps
             case "sample":
                 x0 = p.x0
             case _:
                 x0 = p.x0 + (moved - x) / (sigma**2 + 1)
-        return euler(moved, x0, self.sigma_hat[i], self.dt[i]), state
+        return euler(moved, x0, churn.raised[i], churn.change[i]), state

@@ -8,7 +8,7 @@ import torch
 
 from samplegraph.schedulers.base import Denoise, Grid, GridOptions, Noise, PredictionOptions, Scheduler, State, X
 from samplegraph.schedulers.errors import flag
-from samplegraph.schedulers.grids.sigma_grid import custom_sigmas
+from samplegraph.schedulers.grids.sigmas import custom_sigmas
 from samplegraph.schedulers.precision import widened
 from samplegraph.schedulers.weights.adams_bashforth import equal_steps
 

@@ -10,7 +10,7 @@ import torch
 
 from samplegraph.schedulers.base import Denoise, Grid, GridOptions, Noise, PredictionOptions, Scheduler, State, X
 from samplegraph.schedulers.errors import OptionError, flag, in_range
-from samplegraph.schedulers.grids.sigma_grid import custom_sigmas
+from samplegraph.schedulers.grids.sigmas import custom_sigmas
 
 
 class KarrasVE(Scheduler):

@@ -11,7 +11,7 @@ import torch
 from samplegraph.schedulers.base import Denoise, Grid, GridOptions, Noise, PredictionOptions, Scheduler, State, X
 from samplegraph.schedulers.errors import OptionError, in_range
 from samplegraph.schedulers.grids.flow_grid import PLAIN_FLOW_DEFAULTS, flow_grid, grid_of_sigmas
-from samplegraph.schedulers.grids.sigma_grid import custom_sigmas
+from samplegraph.schedulers.grids.sigmas import custom_sigmas
 from samplegraph.schedulers.precision import floats
 
 

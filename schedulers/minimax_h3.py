@@ -7,7 +7,7 @@ import torch
 
 from samplegraph.schedulers.base import Denoise, Grid, GridOptions, Noise, Scheduler, State, X
 from samplegraph.schedulers.errors import OptionError
-from samplegraph.schedulers.grids.sigma_grid import custom_sigmas
+from samplegraph.schedulers.grids.sigmas import custom_sigmas
 from samplegraph.schedulers.precision import widened
 from samplegraph.schedulers.steps.first_order import along_the_pair
 

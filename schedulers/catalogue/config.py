@@ -12,8 +12,8 @@ from samplegraph.schedulers.base import Scheduler
 from samplegraph.schedulers.catalogue.config_keys import INERT, is_inert
 from samplegraph.schedulers.catalogue.refused import REFUSED
 from samplegraph.schedulers.catalogue.registry import create, names, option_defaults, own_defaults, scheduler_class
+from samplegraph.schedulers.catalogue.respacing_flags import RESPACING_FLAGS
 from samplegraph.schedulers.errors import OptionError, suggest
-from samplegraph.schedulers.grids.options import RESPACING_FLAGS
 
 #: Arguments of diffusers' ``set_timesteps`` and ``step``: no keys of its configs.
 _ARGUMENTS = ("timesteps", "sigmas", "exact_tables")
@@ -130,7 +130,7 @@ def name_of_config(content: Mapping[str, Any], where: str) -> str:
         raise OptionError(f"{where}: has no _class_name; add one of {', '.join(map(str, known))}")
     for cls_name, reason in REFUSED.values():
         if asked == cls_name:
-            raise OptionError(f"{where}: _class_name={asked!r} cannot be unrolled: {reason}; choose another scheduler")
+            raise OptionError(f"{where}: _class_name={asked!r} is not among the schedulers: {reason}; choose another")
     if not isinstance(asked, str) or asked not in known:
         choices = [str(c) for c in known]
         raise OptionError(

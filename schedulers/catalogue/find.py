@@ -6,9 +6,11 @@ import difflib
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 
+from samplegraph.schedulers.catalogue.refused import REFUSED
 from samplegraph.schedulers.catalogue.registry import names, option_defaults, scheduler_class
-from samplegraph.schedulers.catalogue.vocabulary import GRID_NAMES, IDENTIFIERS, REFUSED, SPOKEN, Named
+from samplegraph.schedulers.catalogue.vocabulary import GRID_NAMES, IDENTIFIERS, SPOKEN, Named
 from samplegraph.schedulers.errors import OptionError, suggest
 
 #: Names nearer to the words than this are shown where none is equal to them.
@@ -37,14 +39,13 @@ def find(words: str) -> list[Found]:
         raise OptionError(f"find={words!r} is a grid; put a scheduler in front of it: 'euler {words}'")
     tokens, grid = _without_grid(tokens)
     asked = "".join(tokens)
-    for name, why in REFUSED.items():
-        if asked == "".join(_tokens(name)):
-            raise OptionError(f"{name} is not among the schedulers: {why}")
-    known = list(_known())
-    equal = [each for each in known if "".join(_tokens(each.name)) == asked]
+    for name, (diffusers, why) in REFUSED.items():
+        if asked in (_joined(name), _joined(diffusers or name)):
+            raise OptionError(f"find={words!r}: {diffusers or name} is not among the schedulers: {why}")
+    equal = [each for spelled, each in _known() if spelled == asked]
     if not equal:
-        near = {each.name: _likeness(asked, each.name) for each in known}
-        equal = [e for e in sorted(known, key=lambda e: -near[e.name]) if near[e.name] >= _NEAR]
+        near = [(difflib.SequenceMatcher(None, asked, spelled).ratio(), each) for spelled, each in _known()]
+        equal = [each for likeness, each in sorted(near, key=lambda pair: -pair[0]) if likeness >= _NEAR]
     found: list[Found] = []
     for each in equal:
         takes = option_defaults(each.scheduler)
@@ -55,7 +56,7 @@ def find(words: str) -> list[Found]:
         ]:
             found.append(made)
     if not found:
-        every = [each.name for each in known]
+        every = [each.name for _, each in _known()]
         raise OptionError(
             f"find={words!r}: no scheduler is called so{' with that grid' if equal else ''}{suggest(words, every)}; "
             "`samplegraph list` prints them all"
@@ -63,8 +64,13 @@ def find(words: str) -> list[Found]:
     return found
 
 
-def _known() -> Iterator[Named]:
-    """Every name, ours first."""
+@cache
+def _known() -> tuple[tuple[str, Named], ...]:
+    """Every name as it is compared, ours first."""
+    return tuple((_joined(named.name), named) for named in _every())
+
+
+def _every() -> Iterator[Named]:
     for name in names():
         yield Named(name, "samplegraph", name)
     yield from (*SPOKEN, *IDENTIFIERS)
@@ -95,5 +101,5 @@ def _without_grid(tokens: list[str]) -> tuple[list[str], Mapping[str, object]]:
     return tokens[:i] + tokens[i + count :], options
 
 
-def _likeness(asked: str, name: str) -> float:
-    return difflib.SequenceMatcher(None, asked, "".join(_tokens(name))).ratio()
+def _joined(name: str) -> str:
+    return "".join(_tokens(name))

@@ -1,11 +1,11 @@
-"""Schedulers of diffusers that are not here, and why."""
+"""Schedulers that are not here, and why."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-#: Name -> its diffusers class and the reason.
-REFUSED: Mapping[str, tuple[str, str]] = {
+#: Name -> its diffusers class, if it has one, and the reason.
+REFUSED: Mapping[str, tuple[str | None, str]] = {
     "amused": (
         "AmusedScheduler",
         "it draws tokens and their Gumbel noise from a generator inside the step, as many as are masked",
@@ -18,6 +18,10 @@ REFUSED: Mapping[str, tuple[str, str]] = {
         "DiscreteDDIMScheduler",
         "it draws token ids and their routes by multinomials and random integers from a generator inside the step",
     ),
+    "dpm_adaptive": (
+        None,
+        "its step sizes depend on the sample: the number of steps is not known when the graph is made",
+    ),
     "entropy_bound": (
         "EntropyBoundScheduler",
         "it accepts tokens by their entropy and draws the others as random integers inside the step",
@@ -29,6 +33,10 @@ REFUSED: Mapping[str, tuple[str, str]] = {
     "piflow": (
         "PiflowScheduler",
         "its network returns a policy, a grid of clean samples in the last axis, not one prediction per sample",
+    ),
+    "restart": (
+        None,
+        "it goes back to larger sigmas, and no scheduler here does",
     ),
     "rfd4_proteina": (
         "RFD4ProteinaScheduler",

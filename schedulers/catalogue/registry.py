@@ -10,10 +10,11 @@ from typing import Any
 
 from samplegraph.schedulers.base import Scheduler
 from samplegraph.schedulers.catalogue.refused import REFUSED
+from samplegraph.schedulers.catalogue.respacing_flags import fold_respacing, refuse_respaced_tables
 from samplegraph.schedulers.catalogue.vocabulary import IDENTIFIERS
 from samplegraph.schedulers.errors import OptionError, suggest
 from samplegraph.schedulers.grids.grid import step_count
-from samplegraph.schedulers.grids.options import RESPACING_FLAGS, GridOptions, refuse_respaced_tables, respacing_of
+from samplegraph.schedulers.grids.options import GridOptions
 from samplegraph.schedulers.grids.spacing import numbers
 from samplegraph.schedulers.prediction import Parameterisation, PredictionOptions
 
@@ -100,7 +101,7 @@ def scheduler_class(name: str) -> type[Scheduler]:
     """
     name = _ALIASES[name].scheduler if name in _ALIASES else name
     if name in REFUSED:
-        raise OptionError(f"scheduler={name!r} cannot be unrolled: {REFUSED[name][1]}; choose another")
+        raise OptionError(f"scheduler={name!r} is not among the schedulers: {REFUSED[name][1]}; choose another")
     if name not in REGISTRY:
         raise OptionError(
             f"scheduler={name!r} is not known; choose one of {', '.join(REGISTRY)}{suggest(name, REGISTRY)}"
@@ -153,7 +154,7 @@ def build(name: str, steps: int | None, options: Mapping[str, Any], begin: int =
     """``create`` for a run that begins at step ``begin`` of N (see ``starting_at``)."""
     cls = scheduler_class(name)
     defaults = option_defaults(name)
-    given = _fold_respacing(name, options, defaults)
+    given = fold_respacing(name, options, defaults)
     for key in given:
         if key not in defaults:
             raise OptionError(
@@ -185,17 +186,3 @@ def build(name: str, steps: int | None, options: Mapping[str, Any], begin: int =
         network = Parameterisation.of(scheduler.grid, prediction.prediction_type)
         network.refuse_blind(prediction, scheduler.grid, points)
     return scheduler
-
-
-def _fold_respacing(name: str, options: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
-    """Replace diffusers' ``use_..._sigmas`` switches by the one option ``respacing``."""
-    flags = {k: v for k, v in options.items() if k in RESPACING_FLAGS}
-    rest = {k: v for k, v in options.items() if k not in RESPACING_FLAGS}
-    respacing = respacing_of(flags)
-    if respacing is None:
-        return rest
-    if "respacing" not in defaults:
-        raise OptionError(f"{next(iter(flags))!r} is not an option of {name}, which takes no respacing")
-    if rest.get("respacing") not in (None, respacing):
-        raise OptionError(f"respacing={rest['respacing']!r} and {next(iter(flags))} are both given; give one of them")
-    return {**rest, "respacing": respacing}

@@ -94,9 +94,3 @@ GRID_NAMES: Mapping[str, Mapping[str, object]] = {
     "leading": {"timestep_spacing": "leading"},
     "linspace": {"timestep_spacing": "linspace"},
 }
-
-#: What people ask for that no unrolled graph can be, and why.
-REFUSED: Mapping[str, str] = {
-    "DPM adaptive": "its step sizes depend on the sample: the number of steps is not known when the graph is made",
-    "Restart": "it goes back to larger sigmas; no scheduler here does",
-}

@@ -12,7 +12,7 @@ import torch
 from samplegraph.schedulers.errors import OptionError
 from samplegraph.schedulers.grids.grid import Array, Grid
 from samplegraph.schedulers.grids.options import GridOptions
-from samplegraph.schedulers.grids.sigma_grid import custom_sigmas
+from samplegraph.schedulers.grids.sigmas import custom_sigmas
 from samplegraph.schedulers.grids.spacing import numbers
 from samplegraph.schedulers.grids.training import EDMSchedule
 from samplegraph.schedulers.precision import widened

@@ -14,7 +14,7 @@ from samplegraph.schedulers.errors import OptionError
 from samplegraph.schedulers.grids.flow_shift import FlowShift
 from samplegraph.schedulers.grids.grid import Grid
 from samplegraph.schedulers.grids.options import GridOptions
-from samplegraph.schedulers.grids.sigma_grid import respaced
+from samplegraph.schedulers.grids.sigmas import respaced
 from samplegraph.schedulers.grids.spacing import numbers, shown
 from samplegraph.schedulers.grids.training import FlowSchedule
 from samplegraph.schedulers.precision import widened

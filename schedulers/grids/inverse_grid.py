@@ -11,7 +11,7 @@ from samplegraph.schedulers.errors import OptionError
 from samplegraph.schedulers.grids import respacing
 from samplegraph.schedulers.grids.grid import Grid
 from samplegraph.schedulers.grids.options import GridOptions
-from samplegraph.schedulers.grids.sigma_grid import respaced, training_abar, training_sigmas
+from samplegraph.schedulers.grids.sigmas import respaced, training_abar, training_sigmas
 from samplegraph.schedulers.grids.solver_grid import solver_grid
 from samplegraph.schedulers.grids.spacing import Array
 from samplegraph.schedulers.precision import norm, widened

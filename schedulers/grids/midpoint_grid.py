@@ -10,7 +10,7 @@ import torch
 from samplegraph.schedulers.grids.grid import Array, Grid
 from samplegraph.schedulers.grids.options import GridOptions
 from samplegraph.schedulers.grids.respacing import sigma_to_t
-from samplegraph.schedulers.grids.sigma_grid import training_sigmas
+from samplegraph.schedulers.grids.sigmas import training_sigmas
 from samplegraph.schedulers.precision import norm, widened
 
 

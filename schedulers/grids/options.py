@@ -20,13 +20,6 @@ RESPACED = ("karras", "exponential", "beta", "lu")
 RESPACINGS = (*RESPACED, *GRIDS)
 #: Those that have an exponent to choose.
 _RHO = ("karras", "polyexponential")
-#: The field's spelling of a respacing as a switch of its own.
-RESPACING_FLAGS = {
-    "use_karras_sigmas": "karras",
-    "use_exponential_sigmas": "exponential",
-    "use_beta_sigmas": "beta",
-    "use_lu_lambdas": "lu",
-}
 #: Noise schedules that every diffusers class with betas knows.
 COMMON_BETAS = ("linear", "scaled_linear", "squaredcos_cap_v2")
 #: Respacings that diffusers' classes know; one of them knows lu too.
@@ -188,26 +181,3 @@ class GridOptions:
     def numpy_dtype(self) -> type[np.floating[Any]]:
         """The same precision for numpy."""
         return np.float64 if self.exact_tables else np.float32
-
-
-def respacing_of(flags: Mapping[str, object]) -> str | None:
-    """The respacing that diffusers' switches ask for.
-
-    Raises:
-        OptionError: two of them are on, or one is not a bool.
-    """
-    on = [name for name, value in flags.items() if flag(name, value if value is not None else False)]
-    if len(on) > 1:
-        raise OptionError(f"{' and '.join(on)} are both on; choose one respacing")
-    return RESPACING_FLAGS[on[0]] if on else None
-
-
-def refuse_respaced_tables(options: Mapping[str, object]) -> None:
-    """Refuse a respacing beside custom timesteps or sigmas.
-
-    Raises:
-        OptionError: both are given.
-    """
-    for name in ("timesteps", "sigmas"):
-        if options.get(name) is not None and options.get("respacing") is not None:
-            raise OptionError(f"{name} and respacing={options['respacing']!r} are both given; give one of them")

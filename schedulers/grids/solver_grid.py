@@ -15,7 +15,8 @@ from samplegraph.schedulers.errors import OptionError
 from samplegraph.schedulers.grids.flow_grid import custom_table
 from samplegraph.schedulers.grids.grid import Grid
 from samplegraph.schedulers.grids.options import GridOptions
-from samplegraph.schedulers.grids.sigma_grid import custom_sigmas, dpm_grid, final_sigma, respaced, training_sigmas
+from samplegraph.schedulers.grids.sigma_grid import dpm_grid
+from samplegraph.schedulers.grids.sigmas import custom_sigmas, final_sigma, respaced, training_sigmas
 from samplegraph.schedulers.grids.training import FlowSchedule
 from samplegraph.schedulers.precision import widened
 

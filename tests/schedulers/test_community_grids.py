@@ -13,7 +13,7 @@ from k_diffusion_sampling import sampling
 from samplegraph.schedulers import OptionError, create
 from samplegraph.schedulers.grids.community_grids import GRIDS
 from samplegraph.schedulers.grids.options import GridOptions
-from samplegraph.schedulers.grids.sigma_grid import training_sigmas
+from samplegraph.schedulers.grids.sigmas import training_sigmas
 
 TABLE = training_sigmas(GridOptions(exact_tables=True))
 

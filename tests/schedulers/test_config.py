@@ -15,6 +15,7 @@ from configurations import PUBLISHED, drawn
 from samplegraph.schedulers import (
     OptionError,
     create,
+    find,
     from_config,
     names,
     option_defaults,
@@ -22,7 +23,7 @@ from samplegraph.schedulers import (
     scheduler_class,
 )
 from samplegraph.schedulers.catalogue.refused import REFUSED
-from samplegraph.schedulers.grids.options import RESPACING_FLAGS
+from samplegraph.schedulers.catalogue.respacing_flags import RESPACING_FLAGS
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 NAMES = {scheduler_class(name).diffusers_class: name for name in names()}
@@ -133,8 +134,11 @@ def test_a_parallel_twin_is_the_same_scheduler(name: str) -> None:
 
 def test_what_cannot_be_unrolled_is_refused_with_the_reason() -> None:
     for name, (class_name, reason) in REFUSED.items():
-        assert hasattr(diffusers, class_name)
-        for ask in (lambda name=name: create(name, 5), lambda c=class_name: from_config({"_class_name": c}, 5)):
+        asks = [lambda name=name: create(name, 5), lambda name=name: find(name.replace("_", " "))]
+        if class_name is not None:
+            assert hasattr(diffusers, class_name)
+            asks += [lambda c=class_name: from_config({"_class_name": c}, 5), lambda c=class_name: find(c)]
+        for ask in asks:
             with pytest.raises(OptionError) as error:
                 ask()
             assert reason in str(error.value)
