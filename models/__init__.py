@@ -2,6 +2,7 @@
 
 from samplegraph.models.denoiser import Denoiser
 from samplegraph.models.load import load_model
+from samplegraph.models.parts.include import Parts, load_parts
 from samplegraph.models.sampler import Sampler
 from samplegraph.models.scheduling import scheduler_for
 from samplegraph.models.spec import Condition, ModelSpec
@@ -15,7 +16,9 @@ __all__ = [
     "Front",
     "FrontSpec",
     "ModelSpec",
+    "Parts",
     "Sampler",
     "load_model",
+    "load_parts",
     "scheduler_for",
 ]

@@ -48,12 +48,30 @@ class Checkpoint:
     def part(self, name: str) -> Mapping[str, Any]:
         """The ``config.json`` of another component of the pipeline; empty where there is none."""
         path = self.part_folder(name) / CONFIG
-        return read_json(path) if self.index.get(name, [None])[0] is not None and path.is_file() else {}
+        return read_json(path) if self.part_class(name) is not None and path.is_file() else {}
+
+    def part_class(self, name: str) -> str | None:
+        """The class of another component of the pipeline; None where it has none."""
+        found = self.index.get(name)
+        return found[1] if isinstance(found, list) and len(found) == 2 and isinstance(found[1], str) else None
 
     def part_folder(self, name: str) -> Path:
         """Where a component of the pipeline lies: in a folder of its name, else beside the index."""
         root = self.pipeline or self.folder
         return root / name if (root / name).is_dir() else root
+
+    def whole_part(self, name: str) -> Path:
+        """The folder of a component that the index names.
+
+        Raises:
+            OptionError: it is not there.
+        """
+        root = self.pipeline or self.folder
+        if not (root / name / CONFIG).is_file():
+            raise OptionError(
+                f"model={str(root)!r} has no {name}/{CONFIG}, and its {INDEX} names {name}; give a folder that is whole"
+            )
+        return root / name
 
     @property
     def scheduler_config(self) -> Mapping[str, Any] | None:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from samplegraph.models.sources.checkpoint import DENOISERS, Checkpoint, find_checkpoint
-from samplegraph.models.sources.weights import plain_weights
+from samplegraph.models.sources.weights import DIFFUSERS, TRANSFORMERS, plain_weights
 from samplegraph.schedulers import OptionError
 
 PREFIX = "hub:"
 
 
-def download(source: str, allow_pickle: bool = False) -> Checkpoint:
+def download(source: str, allow_pickle: bool = False, include: Sequence[str] = ()) -> Checkpoint:
     """Fetch ``hub:owner/name`` or ``hub:owner/name@revision``: configs and the denoiser's weights, nothing else.
+
+    Args:
+        include: heads of the names of other components of which the weights are fetched too, as ``text_encoder``.
 
     Raises:
         OptionError: no such repository, or it cannot be reached.
@@ -26,7 +30,7 @@ def download(source: str, allow_pickle: bool = False) -> Checkpoint:
         raise OptionError(f'model={source!r} needs {error.name}; pip install "samplegraph[diffusers]"') from error
     try:
         files = HfApi().list_repo_files(repository, revision=revision or None)
-        wanted = _wanted(files, allow_pickle)
+        wanted = _wanted(files, allow_pickle, include)
         folder = snapshot_download(repository, revision=revision or None, allow_patterns=wanted)
     except Exception as error:
         reason = " ".join(f"{type(error).__name__}: {error}".split())
@@ -36,11 +40,14 @@ def download(source: str, allow_pickle: bool = False) -> Checkpoint:
     return find_checkpoint(Path(folder), repository.split("/")[1])
 
 
-def _wanted(files: list[str], allow_pickle: bool) -> list[str]:
-    """All configs, and the weights that the loader would take."""
+def _wanted(files: list[str], allow_pickle: bool, include: Sequence[str]) -> list[str]:
+    """All configs, and the weights that the loaders would take."""
     found = [name for name in files if name.endswith(("config.json", "model_index.json", ".index.json"))]
-    for part in (*(f"{name}/" for name in DENOISERS), ""):
-        inside = [name for name in files if name.rpartition("/")[0] == part.rstrip("/")]
-        stored = plain_weights([Path(name).name for name in inside], allow_pickle)
-        found += [part + name for name in stored]
+    folders = sorted({name.rpartition("/")[0] for name in files})
+    for folder in folders:
+        if folder and folder not in DENOISERS and not folder.startswith(tuple(include)):
+            continue
+        inside = [name.rpartition("/")[2] for name in files if name.rpartition("/")[0] == folder]
+        for stem in (DIFFUSERS, TRANSFORMERS):
+            found += [f"{folder}/{name}".lstrip("/") for name in plain_weights(inside, allow_pickle, stem)]
     return found

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,9 @@ from torch import nn
 from samplegraph.models.sources.checkpoint import Checkpoint
 from samplegraph.schedulers import OptionError
 
-_STEM = "diffusion_pytorch_model"
-_NAME = re.compile(rf"{_STEM}(?:\.(?!safetensors|bin)([a-z]\w*))?(?:-\d+-of-\d+)?\.(?:safetensors|bin)")
+#: What diffusers and transformers call their files of weights.
+DIFFUSERS, TRANSFORMERS = "diffusion_pytorch_model", "model"
+_PICKLED = {TRANSFORMERS: "pytorch_model"}
 _PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 _EXTRA = "holds, and the config does not describe,"
 #: The line that every refusal of a pickle gives.
@@ -35,19 +37,13 @@ def load_network(checkpoint: Checkpoint, allow_pickle: bool) -> nn.Module:
             config describes.
     """
     where, folder = f"model={str(checkpoint.folder)!r}", checkpoint.folder
-    stored = sorted(path for path in folder.iterdir() if path.name.startswith(_STEM))
-    names = plain_weights([path.name for path in stored], allow_pickle)
-    if not names:
-        pickled = next((path.name for path in stored if is_pickle(path)), None)
-        if pickled is not None:
-            raise OptionError(f"{where} holds {pickled}, a pickle: {PICKLE_REASON}")
-        raise OptionError(f"{where} holds no {_STEM}.safetensors; give a folder with weights")
+    names = stored_weights(where, folder, DIFFUSERS, allow_pickle)
     cls = diffusers_class(checkpoint.class_name)
     with quiet_diffusers():
         try:
             network, info = cls.from_pretrained(
                 folder,
-                variant=_variant_of(names[0]),
+                variant=variant_of(names[0], DIFFUSERS),
                 use_safetensors=not is_pickle(Path(names[0])),
                 local_files_only=True,
                 low_cpu_mem_usage=find_spec("accelerate") is not None,
@@ -57,7 +53,7 @@ def load_network(checkpoint: Checkpoint, allow_pickle: bool) -> nn.Module:
         except Exception as error:
             reason = " ".join(f"{type(error).__name__}: {error}".split())
             raise OptionError(f"{where}: {checkpoint.class_name} cannot be loaded ({reason[:300]})") from error
-    _refuse_other_weights(where, checkpoint.class_name, info)
+    refuse_other_weights(where, checkpoint.class_name, info)
     made: nn.Module = network.eval().requires_grad_(False)
     return made
 
@@ -83,31 +79,74 @@ def quiet_diffusers() -> Iterator[None]:
     """Without diffusers' warnings and progress bars: what matters of them is raised."""
     from diffusers.utils import logging
 
-    before, shown = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    with _quiet(logging):
+        yield
+
+
+@contextmanager
+def quiet_transformers() -> Iterator[None]:
+    """The same of transformers."""
+    from transformers.utils import logging
+
+    with _quiet(logging):
+        yield
+
+
+@contextmanager
+def _quiet(logging: Any) -> Iterator[None]:
+    before, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     try:
         yield
     finally:
         logging.set_verbosity(before)
-        if shown:
+        if bars:
             logging.enable_progress_bar()
 
 
-def plain_weights(names: Sequence[str], allow_pickle: bool) -> list[str]:
+def stored_weights(where: str, folder: Path, stem: str, allow_pickle: bool) -> list[str]:
+    """The files of ``folder`` that hold its weights (see ``plain_weights``).
+
+    Raises:
+        OptionError: there are none, or only pickled ones without leave.
+    """
+    stored = sorted(path.name for path in folder.iterdir())
+    names = plain_weights(stored, allow_pickle, stem)
+    if not names:
+        pickled = plain_weights(stored, True, stem)
+        if pickled:
+            raise OptionError(f"{where} holds {pickled[0]}, a pickle: {PICKLE_REASON}")
+        raise OptionError(f"{where} holds no {stem}.safetensors; give a folder with weights")
+    return names
+
+
+def plain_weights(names: Sequence[str], allow_pickle: bool, stem: str = DIFFUSERS) -> list[str]:
     """Those of a folder's files that hold the weights: safetensors before pickles, plain before a variant (fp16)."""
-    found = [name for name in names if _NAME.fullmatch(name) and (allow_pickle or not is_pickle(Path(name)))]
-    order = sorted({(is_pickle(Path(name)), _variant_of(name) or "") for name in found})
-    return [name for name in found if (is_pickle(Path(name)), _variant_of(name) or "") == order[0]]
+    found = [n for n in names if _named(stem).fullmatch(n) and (allow_pickle or not is_pickle(Path(n)))]
+    order = sorted({(is_pickle(Path(name)), variant_of(name, stem) or "") for name in found})
+    return [name for name in found if (is_pickle(Path(name)), variant_of(name, stem) or "") == order[0]]
 
 
-def _variant_of(name: str) -> str | None:
+def variant_of(name: str, stem: str) -> str | None:
     """``fp16`` of ``diffusion_pytorch_model.fp16.safetensors``, None of the plain ones."""
-    match = _NAME.fullmatch(name)
+    match = _named(stem).fullmatch(name)
     return match[1] if match else None
 
 
-def _refuse_other_weights(where: str, name: str, info: dict[str, Any]) -> None:
+@cache
+def _named(stem: str) -> re.Pattern[str]:
+    pickled = _PICKLED.get(stem, stem)
+    head = rf"(?:{stem}(?=.*\.safetensors)|{pickled}(?=.*\.bin))"
+    return re.compile(rf"{head}(?:\.(?!safetensors|bin)([a-z]\w*))?(?:-\d+-of-\d+)?\.(?:safetensors|bin)")
+
+
+def refuse_other_weights(where: str, name: str, info: Mapping[str, Any]) -> None:
+    """Raise where a loader's ``info`` says that weights are missing, left over or of other shapes.
+
+    Raises:
+        OptionError: they are.
+    """
     for kind, what in (("missing_keys", "lacks"), ("unexpected_keys", _EXTRA)):
         keys = sorted(info.get(kind) or ())
         if keys:
