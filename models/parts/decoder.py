@@ -12,7 +12,6 @@ from samplegraph.models.sources.checkpoint import Checkpoint
 from samplegraph.models.sources.weights import load_network
 from samplegraph.models.stages import BackSpec
 from samplegraph.schedulers import OptionError
-from samplegraph.schedulers.errors import suggest
 
 #: Autoencoders that decode without drawing random numbers.
 KINDS = ("AutoencoderKL", "AutoencoderTiny", "AutoencoderDC", "AsymmetricAutoencoderKL", "VQModel")
@@ -57,8 +56,8 @@ def load_decoder(checkpoint: Checkpoint, part: str, allow_pickle: bool) -> Decod
     own = Checkpoint(folder, checkpoint.part(part))
     if own.class_name not in KINDS:
         raise OptionError(
-            f"model={str(folder)!r}: the autoencoder {own.class_name} is not supported, only {', '.join(KINDS)}"
-            f"{suggest(own.class_name, KINDS)}; leave vae out of include, or wrap it and give --post"
+            f"model={str(folder)!r}: the autoencoder {own.class_name} is not supported, only {', '.join(KINDS)}; "
+            "leave vae out of include, or wrap it and give --post"
         )
     network = load_network(own, allow_pickle)
     return Decoder(network, own.config).eval()

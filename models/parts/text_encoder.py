@@ -20,11 +20,9 @@ from samplegraph.models.sources.weights import (
 )
 from samplegraph.models.spec import Condition
 from samplegraph.schedulers import OptionError
-from samplegraph.schedulers.errors import suggest
 
 CLIP, CLIP_PROJECTED = "CLIPTextModel", "CLIPTextModelWithProjection"
 T5, GEMMA = "T5EncoderModel", "Gemma2Model"
-_KNOWN = (CLIP, CLIP_PROJECTED, T5, GEMMA)
 
 
 @dataclass(frozen=True)
@@ -82,8 +80,8 @@ def load_encoder(checkpoint: Checkpoint, part: str, kinds: tuple[str, ...], allo
     where, name = f"model={str(folder)!r}", checkpoint.part_class(part)
     if name not in kinds:
         raise OptionError(
-            f"{where}: the text encoder {name} is not supported here, only {' or '.join(kinds)}"
-            f"{suggest(str(name), _KNOWN)}; leave text_encoder out of include, and give the graph embeddings"
+            f"{where}: the text encoder {name} is not supported here, only {' or '.join(kinds)}; "
+            "leave text_encoder out of include, and give the graph embeddings"
         )
     names = stored_weights(where, folder, TRANSFORMERS, allow_pickle)
     try:
