@@ -41,13 +41,19 @@ class Parts:
 
 
 def load_parts(
-    source: str | os.PathLike[str], include: Sequence[str], *, clip_skip: int = 0, allow_pickle: bool = False
+    source: str | os.PathLike[str],
+    include: Sequence[str],
+    *,
+    clip_skip: int = 0,
+    lora: Sequence[str] = (),
+    allow_pickle: bool = False,
 ) -> Parts:
     """Parts of the diffusers pipeline in ``source``: a folder, or ``hub:owner/name``.
 
     Args:
         include: ``text_encoder``, for all of its text encoders (token ids in), and ``vae`` (a picture out).
         clip_skip: layers that CLIP leaves out at its end for prompts, not for negative ones, as in diffusers.
+        lora: ``FILE`` or ``FILE:SCALE``, low-rank updates; what they hold for text encoders is fused.
         allow_pickle: read pickled weights.
 
     Raises:
@@ -69,7 +75,7 @@ def load_parts(
     kinds = {_kind(checkpoint, name) for name in include}
     if clip_skip and TEXT not in kinds:
         raise OptionError(f"clip_skip={clip_skip} needs include={TEXT!r}; give that too, or leave clip_skip out")
-    pre = _prompts(PromptSource(checkpoint, clip_skip, allow_pickle)) if TEXT in kinds else ()
+    pre = _prompts(PromptSource(checkpoint, clip_skip, lora, allow_pickle)) if TEXT in kinds else ()
     post = None
     if DECODER in kinds:
         part = next(name for name, kind in _available(checkpoint).items() if kind == DECODER)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from samplegraph.models.parts.text_encoder import TextEncoder, load_encoder
+from samplegraph.models.parts.text_lora import fuse_text_lora
 from samplegraph.models.sources.checkpoint import Checkpoint
 from samplegraph.schedulers import OptionError
 
@@ -16,11 +18,13 @@ class PromptSource:
     Args:
         checkpoint: the denoiser in the pipeline.
         clip_skip: layers that diffusers leaves out at the end of a CLIP encoder, for prompts, not negative ones.
+        lora: ``FILE`` or ``FILE:SCALE``, low-rank updates, as far as they are for text encoders.
         allow_pickle: read pickled weights.
     """
 
     checkpoint: Checkpoint
     clip_skip: int = 0
+    lora: Sequence[str] = ()
     allow_pickle: bool = False
 
     @property
@@ -46,4 +50,6 @@ class PromptSource:
                 f"clip_skip={self.clip_skip} is not allowed for {part}, which has {layers} layers; give 0 to "
                 f"{layers - 1}"
             )
+        for text in self.lora:
+            fuse_text_lora(self.checkpoint, part, made.network, text, self.allow_pickle)
         return made

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,7 @@ def parse_lora(text: str) -> tuple[Path, float]:
 def fuse_loras(model: nn.Module, loras: Sequence[str], allow_pickle: bool = False) -> None:
     """Fuse each of ``loras`` (see ``parse_lora``) into the diffusers network under ``model``, by diffusers and peft.
 
-    What a file holds for text encoders is not used: embeddings are a graph's inputs.
+    What a file holds for text encoders is for ``load_parts``.
 
     Raises:
         OptionError: ``model`` wraps no network of diffusers that takes them, or a file does not fit it.
@@ -65,39 +66,72 @@ def fuse_loras(model: nn.Module, loras: Sequence[str], allow_pickle: bool = Fals
 
 
 def _fuse(network: Any, where: str, path: Path, scale: float, allow_pickle: bool) -> None:
-    if is_pickle(path) and not allow_pickle:
-        raise OptionError(f"{where} is a pickle: {PICKLE_REASON}")
-    prefix, reader = _READERS[type(network).__name__]
-    own = {"return_alphas": True} if reader == "FluxLoraLoaderMixin" else {}
-    own |= {"unet_config": network.config} if prefix == "unet" else {}
+    name = type(network).__name__
+    prefix = _READERS[name][0]
+    with reading_lora(where, name):
+        weights, alphas, metadata = read_lora(name, network.config, where, path, allow_pickle)
+        _check(weights, prefix, network, where)
+        network.load_lora_adapter(
+            weights, prefix=prefix, network_alphas=alphas, metadata=metadata, adapter_name="fused"
+        )
+        network.fuse_lora(lora_scale=scale, safe_fusing=True)
+        network.unload_lora()
+    network.requires_grad_(False)
+
+
+@contextmanager
+def reading_lora(where: str, name: str) -> Iterator[None]:
+    """While the block runs, diffusers is quiet, and what it raises becomes one line.
+
+    Args:
+        where: what the line begins with.
+        name: class of the network that is updated.
+
+    Raises:
+        OptionError: peft is not installed, or the file does not fit.
+    """
     with quiet_diffusers():
         try:
-            held: Any = torch.load(path, weights_only=True) if is_pickle(path) else str(path.parent)
-            found = _reader(reader).lora_state_dict(
-                held, weight_name=path.name, local_files_only=True, return_lora_metadata=True, **own
-            )
-            weights, alphas, metadata = found if len(found) == 3 else (found[0], None, found[1])
-            _check(weights, prefix, network, where)
-            network.load_lora_adapter(
-                weights, prefix=prefix, network_alphas=alphas, metadata=metadata, adapter_name="fused"
-            )
-            network.fuse_lora(lora_scale=scale, safe_fusing=True)
-            network.unload_lora()
+            yield
         except OptionError:
             raise
         except ImportError as error:
             raise OptionError(f'{where} needs peft ({error}); pip install "samplegraph[diffusers]"') from error
         except Exception as error:
             reason = " ".join(f"{type(error).__name__}: {error}".split())
-            raise OptionError(f"{where} does not fit {type(network).__name__} ({reason[:300]})") from error
-    network.requires_grad_(False)
+            raise OptionError(f"{where} does not fit {name} ({reason[:300]})") from error
 
 
-def _reader(name: str) -> Any:
+def read_lora(
+    name: str, config: Any, where: str, path: Path, allow_pickle: bool
+) -> tuple[Mapping[str, Any], Mapping[str, Any] | None, Mapping[str, Any] | None]:
+    """Updates by their names in the pipeline of a denoiser of class ``name``, ``alpha`` of each, and peft's metadata.
+
+    Raises:
+        OptionError: there is no reader for that pipeline, or a pickle without leave.
+    """
+    if name not in _READERS:
+        raise OptionError(
+            f"{where} is for pipelines of {', '.join(_READERS)}, and this is one of a {name}; leave it out"
+        )
+    if is_pickle(path) and not allow_pickle:
+        raise OptionError(f"{where} is a pickle: {PICKLE_REASON}")
+    own = {"return_alphas": True} if name == "FluxTransformer2DModel" else {}
+    own |= {"unet_config": config} if _READERS[name][0] == "unet" else {}
+    held: Any = torch.load(path, weights_only=True) if is_pickle(path) else str(path.parent)
+    found = lora_reader(name).lora_state_dict(
+        held, weight_name=path.name, local_files_only=True, return_lora_metadata=True, **own
+    )
+    weights, alphas, metadata = found if len(found) == 3 else (found[0], None, found[1])
+    return weights, alphas, metadata
+
+
+def lora_reader(name: str) -> Any:
+    """diffusers' reader of LoRA files for pipelines of a denoiser of class ``name``."""
     diffusers_class("UNet2DConditionModel")  # says what to install where diffusers is missing
     from diffusers.loaders import lora_pipeline
 
-    return getattr(lora_pipeline, name)
+    return getattr(lora_pipeline, _READERS[name][1])
 
 
 def _check(weights: Mapping[str, Any], prefix: str, network: nn.Module, where: str) -> None:

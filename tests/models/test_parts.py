@@ -13,6 +13,8 @@ import pytest
 import torch
 import whole_pipelines
 from diffusers.image_processor import VaeImageProcessor
+from peft import LoraConfig
+from peft.utils import get_peft_model_state_dict
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 from whole_pipelines import NEGATIVE, PROMPT, token_ids
@@ -255,3 +257,27 @@ def test_layers_that_cannot_be_skipped(saved: Callable[[str], tuple[Any, Path]])
 def test_a_model_that_is_no_folder() -> None:
     with pytest.raises(OptionError, match=r"include=vae is for folders of diffusers pipelines, and model='digits' is"):
         load_parts("digits", ["vae"])
+
+
+@pytest.mark.parametrize("name", ["stable_diffusion", "stable_diffusion_xl"])
+def test_a_lora_is_fused_into_text_encoders(
+    name: str, saved: Callable[[str], tuple[Any, Path]], tmp_path: Path
+) -> None:
+    _, folder = saved(name)
+    pipeline = getattr(whole_pipelines, name)()
+    layers: dict[str, Any] = {}
+    torch.manual_seed(3)
+    for part in ("text_encoder", "text_encoder_2"):
+        if (encoder := getattr(pipeline, part, None)) is not None:
+            config = LoraConfig(r=2, lora_alpha=6, init_lora_weights=False, target_modules=["q_proj", "fc1"])
+            encoder.add_adapter(config)
+            layers[f"{part}_lora_layers"] = get_peft_model_state_dict(encoder)
+            layers[f"{part}_lora_adapter_metadata"] = encoder.peft_config["default"].to_dict()
+    pipeline.save_lora_weights(tmp_path, **layers)
+    theirs = encoded(pipeline, PROMPT, NEGATIVE)
+    front = load_parts(folder, ["text_encoder"], lora=[str(tmp_path)]).pre[-1]
+    given = both(pipeline, LENGTHS[name])
+    same(front(**{name: given[name] for name in front.inputs}), theirs)
+    plain = load_parts(folder, ["text_encoder"]).pre[-1]
+    states = plain(**{name: given[name] for name in front.inputs})["encoder_hidden_states"]
+    assert (theirs["encoder_hidden_states"] - states).abs().max() > 0.05
