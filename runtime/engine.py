@@ -14,6 +14,7 @@ from samplegraph.runtime.driver import Driver, WholeGraph, check_drivable
 from samplegraph.runtime.errors import InputError
 from samplegraph.runtime.evaluations import Evaluations
 from samplegraph.runtime.gpu.device_array import DeviceArray
+from samplegraph.runtime.gpu.kernel_cache import kernel_folder
 from samplegraph.runtime.inputs import Array
 from samplegraph.runtime.loading import Wanted, load
 from samplegraph.runtime.manifest import Manifest, Tensor
@@ -43,6 +44,8 @@ class Engine:
         threads: of an ``.onnx`` file: threads within an operator on the CPU; None for one per core.
         tf32: whether a GPU may multiply float32 matrices with 10 bits of mantissa. An engine never does.
         cuda_graph: whether a GPU replays captured work where it can.
+        kernel_cache: whether kernels that TensorRT-RTX compiles at the first call are kept for the next start, in the
+            user's cache folder (that which ``SAMPLEGRAPH_CACHE`` names); or the folder to keep them in.
 
     Raises:
         InputError: the file or its weights are missing, truncated or foreign; its layout is one this runtime
@@ -58,6 +61,7 @@ class Engine:
         *,
         tf32: bool = False,
         cuda_graph: bool = True,
+        kernel_cache: bool | str | os.PathLike[str] = True,
     ) -> None:
         self.path = Path(path)
         if self.path.suffix == ".json":
@@ -68,7 +72,8 @@ class Engine:
         files = [self.path] if chunk is None else chunk_files(self.path, chunk)
         manifests = [self.manifest] if chunk is None else [read_manifest(file) for file in files]
         self._notes = Notes()
-        loaded = load(files, manifests, Wanted(providers, threads, tf32, cuda_graph), self._notes)
+        wanted = Wanted(providers, threads, tf32, cuda_graph, kernel_folder(kernel_cache))
+        loaded = load(files, manifests, wanted, self._notes)
         self._cuda, self._session = loaded.cuda, loaded.sessions[0]
         known, last = self.manifest.recurrence, self.manifest.scheduler.steps - 1
         if chunk is not None:

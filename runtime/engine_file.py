@@ -68,6 +68,11 @@ def check_engine(
     return manifest
 
 
+def graph_name(engine: Path) -> str:
+    """``x.onnx``, the name of the graph that ``x.sm89.engine`` was built from."""
+    return engine.with_suffix("").with_suffix(".onnx").name
+
+
 def check_gpu(file: Path, made: EngineInfo, compute_capability: tuple[int, int]) -> None:
     """Whether a GPU of that (major, minor) runs the engine.
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,7 @@ class EngineInfo:
         refittable: whether its weights can be changed.
         target: the compute capability it runs on, as ``sm89``.
         batch: smallest, best and largest number of rows of a call; empty where the graph's batch is static.
+        weight_files: the files beside the graph that its weights were read from, each with its SHA-256.
     """
 
     sha256: str
@@ -32,3 +34,4 @@ class EngineInfo:
     batch: tuple[int, ...] = ()
     version_compatible: bool = False
     refittable: bool = False
+    weight_files: Mapping[str, str] = field(default_factory=dict)

@@ -8,13 +8,15 @@ from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
 
-from samplegraph.runtime.engine_file import check_engine, check_gpu, check_library
+from samplegraph.runtime.engine_file import check_engine, check_gpu, check_library, graph_name
 from samplegraph.runtime.errors import InputError
 from samplegraph.runtime.gpu.bound_session import BoundSession
 from samplegraph.runtime.gpu.cuda import Cuda
+from samplegraph.runtime.gpu.kernel_cache import SUFFIX as KERNELS
 from samplegraph.runtime.gpu.onnx_binding import OnnxOnGpu
 from samplegraph.runtime.gpu.tensorrt_engine import TensorRTEngine
 from samplegraph.runtime.gpu.tensorrt_library import load_library
+from samplegraph.runtime.kept_files import KeptFiles
 from samplegraph.runtime.manifest import Manifest
 from samplegraph.runtime.manifest_file import ENGINE_SUFFIXES
 from samplegraph.runtime.notes import Notes
@@ -32,6 +34,7 @@ class Wanted:
     threads: int | None
     tf32: bool
     cuda_graph: bool
+    kernels: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -101,13 +104,15 @@ def _graph(
     file: Path, manifest: Manifest, chosen: Sequence[Named], wanted: Wanted, bound: bool, notes: Notes
 ) -> OnnxSession:
     one_shape = short_name(provider_name(chosen[0])) != "tensorrt" or manifest.batch is not None
-    told = with_options(chosen, wanted.tf32, bound and wanted.cuda_graph and one_shape, notes)
+    graphs = bound and wanted.cuda_graph and one_shape
+    told = with_options(chosen, wanted.tf32, graphs, notes, wanted.kernels)
     if not captures(told):
         return OnnxSession(file, manifest, told, wanted.threads)
     try:
         return OnnxSession(file, manifest, told, wanted.threads)
     except InputError as error:
-        plain = OnnxSession(file, manifest, with_options(chosen, wanted.tf32, False, notes), wanted.threads)
+        told = with_options(chosen, wanted.tf32, False, notes, wanted.kernels)
+        plain = OnnxSession(file, manifest, told, wanted.threads)
         notes.add(f"no CUDA graph: {error}")
         return plain
 
@@ -120,6 +125,7 @@ def _engines(files: Sequence[Path], wanted: Wanted, notes: Notes) -> Loaded:
     manifests = [check_engine(file, graph=_graph_beside(file)) for file in files]
     cuda: Cuda | None = None
     sessions: list[Session] = []
+    kept = None if wanted.kernels is None else KeptFiles(wanted.kernels, KERNELS)
     for file, manifest in zip(files, manifests, strict=True):
         made = manifest.engine
         assert made is not None
@@ -128,12 +134,12 @@ def _engines(files: Sequence[Path], wanted: Wanted, notes: Notes) -> Loaded:
         cuda = cuda or Cuda()
         check_gpu(file, made, cuda.compute_capability)
         with cuda.turn():  # an engine belongs to the GPU that is current when it is loaded
-            program = TensorRTEngine(file, manifest, trt, cuda.stream, wanted.cuda_graph)
+            program = TensorRTEngine(file, manifest, trt, cuda.stream, wanted.cuda_graph, kept, notes)
         sessions.append(BoundSession(cuda, program, manifest, notes))
     return Loaded(sessions, cuda)
 
 
 def _graph_beside(engine: Path) -> Path | None:
     """The ``.onnx`` file that ``x.sm89.engine`` came from, if it lies beside it."""
-    graph = engine.with_suffix("").with_suffix(".onnx")
+    graph = engine.with_name(graph_name(engine))
     return graph if graph.is_file() else None

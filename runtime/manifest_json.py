@@ -159,7 +159,8 @@ def _scales(data: Iterable[Any]) -> list[float | None]:
 def _engine(data: Mapping[str, Any] | None) -> EngineInfo | None:
     if data is None:
         return None
-    made = _build(EngineInfo, data)
+    files = {str(name): str(digest) for name, digest in dict(data.get("weight_files", {})).items()}
+    made = _build(EngineInfo, {**data, "weight_files": files})
     _whole("engine.bytes", made.bytes, 1)
     for rows in made.batch:
         _whole("engine.batch", rows, 1)

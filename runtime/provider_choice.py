@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from samplegraph.runtime.errors import InputError
@@ -16,6 +18,8 @@ AUTO = "auto"
 _RANKED = ("nvtensorrtrtx", "tensorrt", "cuda", "migraphx", "rocm", "dml")
 #: Providers that work on CUDA's memory -> their switch for CUDA graphs.
 _GRAPH_SWITCH = {"nvtensorrtrtx": "enable_cuda_graph", "tensorrt": "trt_cuda_graph_enable", "cuda": "enable_cuda_graph"}
+#: TensorRT-RTX's provider keeps kernels in that folder.
+_KERNELS = "nv_runtime_cache_path"
 
 
 def candidates(available: Sequence[str]) -> list[list[Named]]:
@@ -41,8 +45,10 @@ def gpu_of(chosen: Sequence[Named]) -> int:
     return int(told)
 
 
-def with_options(chosen: Sequence[Named], tf32: bool, graphs: bool, notes: Notes) -> list[Named]:
-    """``chosen`` with options for TF32 and CUDA graphs; an option that is there already stays as it is."""
+def with_options(
+    chosen: Sequence[Named], tf32: bool, graphs: bool, notes: Notes, kernels: Path | None = None
+) -> list[Named]:
+    """``chosen`` with options for TF32, CUDA graphs and kept kernels; what is given already stays as it is."""
     made: list[Named] = []
     for each in chosen:
         name = short_name(provider_name(each))
@@ -50,6 +56,10 @@ def with_options(chosen: Sequence[Named], tf32: bool, graphs: bool, notes: Notes
             made.append(each)
             continue
         options: dict[str, Any] = {_GRAPH_SWITCH[name]: "1"} if graphs else {}
+        if name == "nvtensorrtrtx" and kernels is not None:
+            with suppress(OSError):  # kernels are then compiled at every start
+                (kernels / "onnxruntime").mkdir(parents=True, exist_ok=True)
+                options[_KERNELS] = str(kernels / "onnxruntime")
         if name == "cuda":
             options["use_tf32"] = str(int(tf32))
         elif not tf32 and os.environ.get("NVIDIA_TF32_OVERRIDE") != "0":

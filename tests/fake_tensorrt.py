@@ -34,7 +34,7 @@ class ILogger:
 def fake_tensorrt(cuda: FakeCuda) -> Any:
     """A module on ``cuda``; its ``calls`` are counted, ``made`` holds the execution contexts."""
     module: Any = ModuleType("tensorrt_rtx")
-    module.calls, module.made, module.fails = Counter(), [], set()
+    module.calls, module.made, module.fails, module.driver = Counter(), [], set(), "580"
     module.__version__, module.ILogger, module.cuda = VERSION, ILogger, cuda
     module.Runtime = lambda log: _Runtime(module, log)
     module.TensorIOMode = SimpleNamespace(INPUT="in", OUTPUT="out")
@@ -96,7 +96,7 @@ class _Engine:
         return tuple(-1 if isinstance(axis, str) else axis for axis in self.tensors[name][1].shape)
 
     def create_runtime_config(self) -> Any:
-        return SimpleNamespace()
+        return _Config(self.module)
 
     def create_execution_context(self, config: Any = None) -> Any:
         if "context" in self.module.fails:
@@ -107,9 +107,43 @@ class _Engine:
         return made
 
 
+class _Config:
+    """TensorRT-RTX's: how contexts run."""
+
+    def __init__(self, module: Any) -> None:
+        self._module, self.kernels = module, None
+
+    def create_runtime_cache(self) -> Any:
+        return None if "cache" in self._module.fails else _Kernels(self._module)
+
+    def set_runtime_cache(self, cache: Any) -> bool:
+        self.kernels = cache
+        return True
+
+
+class _Kernels:
+    """TensorRT-RTX's runtime cache: the shapes that kernels were compiled for."""
+
+    def __init__(self, module: Any) -> None:
+        self._module = module
+        self.known: list[str] = []
+
+    def deserialize(self, data: bytes) -> bool:
+        assert self._module.cuda.current == 0
+        driver, *known = data.decode().split("|")
+        if driver != self._module.driver:
+            return False
+        self.known = known
+        return True
+
+    def serialize(self) -> bytes:
+        self._module.calls["serialize"] += 1
+        return "|".join([self._module.driver, *self.known]).encode()
+
+
 class _Context:
     def __init__(self, engine: _Engine, config: Any) -> None:
-        self._engine, self.config = engine, config
+        self._engine, self.config, self.compiled = engine, config, False
         self.shapes: dict[str, tuple[int, ...]] = {}
         self.addresses: dict[str, int] = {}
 
@@ -140,8 +174,20 @@ class _Context:
             self._engine.log.log(Severity.ERROR, "operation not permitted")
             return False
         assert (stream, module.cuda.current) == (7, 0)
+        self._compile()
         module.cuda.begin(self._run)
         return True
+
+    def _compile(self) -> None:
+        """TensorRT-RTX compiles the kernels of a shape when it is first seen."""
+        kernels = None if self.config is None else self.config.kernels
+        shapes = str(sorted(self.shapes.items()))
+        if self.compiled or (kernels is not None and shapes in kernels.known):
+            return
+        self.compiled = True
+        self._engine.module.calls["compile"] += 1
+        if kernels is not None:
+            kernels.known.append(shapes)
 
     def _memory(self, name: str) -> np.ndarray:
         dtype = _DTYPES[self._engine.tensors[name][1].type[7:-1]][1]

@@ -19,7 +19,7 @@ from samplegraph.export.engine.settings import BuildSettings
 from samplegraph.runtime import InputError, Manifest
 
 #: Seconds that a cancelled build is waited for.
-_PATIENCE = 5.0
+PATIENCE = 5.0
 
 
 @dataclass(frozen=True)
@@ -92,4 +92,4 @@ def build_one(plan: EnginePlan, show: Callable[[str, int, int], object]) -> Mani
         show(phase, done, total)
         return not cancelled.is_set()
 
-    return interruptible(lambda: build_apart(plan, listener), cancelled, _PATIENCE)
+    return interruptible(lambda: build_apart(plan, listener), cancelled, PATIENCE)

@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 _LINES = 12
 
 
-def step_table(result: Verification) -> Table:
-    """One line per step, or per range of steps."""
+def step_table(result: Verification, what: str = "graph") -> Table:
+    """One line per step, or per range of steps, of ``what`` was compared."""
     from rich.table import Table
 
-    table = Table("step", "t", "error", "cosine", *result.others, title="graph against eager", title_justify="left")
+    table = Table("step", "t", "error", "cosine", *result.others, title=f"{what} against eager", title_justify="left")
     for first, last in ranges(len(result.errors)):
         span = slice(first, last + 1)
         table.add_row(

@@ -1,16 +1,19 @@
-"""``samplegraph verify``: compare a graph with the eager sampler that its manifest describes."""
+"""``samplegraph verify``: compare a graph, or an engine, with the eager sampler that its manifest describes."""
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from samplegraph.export.cli.console import interruptible, quiet_engine, stdout
+from samplegraph.export.cli.engines import PATIENCE
 from samplegraph.export.cli.errors import needs_extra
 from samplegraph.export.cli.steps import step_table
 from samplegraph.export.cli.values import whole_number
+from samplegraph.export.cli.verify_engine import against_eager, runs_here
 from samplegraph.runtime import InputError, read_manifest
 
 if TYPE_CHECKING:
@@ -20,7 +23,7 @@ EXAMPLE = "samplegraph verify build/digits-ddim-25.onnx"
 
 
 def verify(
-    file: Annotated[Path, typer.Argument(help="A graph that `samplegraph export` wrote.", metavar="FILE")],
+    file: Annotated[Path, typer.Argument(help="A graph or an engine that samplegraph wrote.", metavar="FILE")],
     model: Annotated[
         str | None, typer.Option(help="The model it was made from; the manifest's built-in one by default.")
     ] = None,
@@ -34,15 +37,21 @@ def verify(
         typer.Option("--allow-pickle", help="Read pickled weights (.bin, .pt, .ckpt), which can run any code."),
     ] = False,
 ) -> None:
-    """Run FILE in ONNX Runtime against the eager sampler, step by step; exit code 1 if they end up more than 1e-5
-    apart."""
+    """Run FILE against the eager sampler, step by step; exit code 1 if they end up too far apart.
+
+    A graph runs in ONNX Runtime on the CPU and may differ by 1e-5. An engine is compared with the graph and the weights
+    beside it; where its GPU is at hand it runs there, and may differ by 1e-3 after any step: a second engine is built
+    for that, which gives every step's sample. In less than float32 cosines count, from 0.999 on.
+    """
     start = whole_number("seed", seed)
     if not 0 <= start < 1 << 64:
         raise InputError(f"seed={seed} is not allowed; give a whole number from 0 to {(1 << 64) - 1}")
     manifest = read_manifest(file)
-    if manifest.engine is not None:
-        raise InputError(f"{file}: is an engine, and verify runs graphs; give the .onnx file it was built from")
+    made = manifest.engine
+    if made is not None and not runs_here(file, manifest):
+        return
     with needs_extra("export", "verify"):
+        from samplegraph.export.verification.engine import rows_for
         from samplegraph.export.verification.rebuild import rebuild
         from samplegraph.export.verification.verify import verify as compare
         from samplegraph.models.load import BUILT_IN, load_model
@@ -53,15 +62,21 @@ def verify(
             f"{file} was made from {source!r}, which is not built in; give --model with what it was made from"
         )
 
-    def work() -> Verification:
-        sampler, sig = rebuild(manifest, load_model(source, lora=lora or (), allow_pickle=allow_pickle))
+    cancelled = threading.Event()
+
+    def work() -> tuple[Verification, str]:
+        network = load_model(source, lora=lora or (), allow_pickle=allow_pickle)
+        if made is not None:
+            sampler, sig = rebuild(manifest, network, rows_for(made))
+            return against_eager(file, sampler, sig, start, cancelled)
+        sampler, sig = rebuild(manifest, network)
         tables, optimized = manifest.tables, manifest.optimized_for
-        return compare(file, sampler, sig, tables.visited, optimized, manifest.precision, seed=start)
+        return compare(file, sampler, sig, tables.visited, optimized, manifest.precision, seed=start), ""
 
     quiet_engine()
-    result = interruptible(work)
+    result, end_alone = interruptible(work, cancelled, PATIENCE if made is not None else 0.0)
     text = f"{file}: max error {result.error:.1e} relative to eager, {result.rows} sample(s), seed {seed}"
-    diverged = result.divergence()
-    stdout().print(f"{text}; {diverged}" if diverged else text, soft_wrap=True, markup=False)
+    more = (result.divergence(), f"its steps were not compared: {end_alone}" if end_alone else "")
+    stdout().print("; ".join(filter(None, (text, *more))), soft_wrap=True, markup=False)
     if len(result.errors) > 1:
-        stdout().print(step_table(result))
+        stdout().print(step_table(result, "graph" if made is None else "engine"))

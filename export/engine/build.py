@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -28,10 +28,11 @@ def build(
     profile: BatchProfile | None,
     settings: BuildSettings,
     listener: Listener,
+    visited: Sequence[str] = (),
 ) -> memoryview:
     """The engine's bytes, from a strongly typed network with TF32 off: the graph's precision and no other.
 
-    Nothing is written but ``settings.timing_cache``.
+    Nothing is written but ``settings.timing_cache``. ``visited`` are values inside the graph that become outputs too.
 
     Raises:
         ExportError: the builder is missing; its parser or it itself refuses the graph, or memory runs out.
@@ -44,6 +45,7 @@ def build(
     parser = trt.OnnxParser(network, log)
     if not parser.parse(_to_parse(file), str(file)):
         raise ExportError(f"{file}: {kind.name} cannot read it ({_refused(parser)}); export it again as a plain graph")
+    _mark_outputs(network, visited)
     config = builder.create_builder_config()
     config.clear_flag(trt.BuilderFlag.TF32)
     config.max_aux_streams = settings.max_aux_streams
@@ -97,6 +99,16 @@ def _refused(parser: Any) -> str:
     error = parser.get_error(0)
     node = f"{error.node_operator()} {error.node_name()}".strip()
     return one_line(f"{node}: {error.desc()}" if node else error.desc())
+
+
+def _mark_outputs(network: Any, names: Sequence[str]) -> None:
+    """Values inside the network as further outputs, in the order of ``names``."""
+    if not names:
+        return
+    layers = (network.get_layer(i) for i in range(network.num_layers))
+    inside = {tensor.name: tensor for layer in layers for tensor in map(layer.get_output, range(layer.num_outputs))}
+    for name in names:
+        network.mark_output(inside[name])
 
 
 def _add_profile(builder: Any, config: Any, manifest: Manifest, profile: BatchProfile) -> None:

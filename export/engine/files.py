@@ -24,7 +24,10 @@ from samplegraph.runtime.manifest_file import read_manifest, sidecar
 
 @dataclass(frozen=True)
 class EnginePlan:
-    """One engine to build: ``output`` from ``graph`` for ``target``, with ``profile`` where its batch is symbolic."""
+    """One engine to build: ``output`` from ``graph`` for ``target``, with ``profile`` where its batch is symbolic.
+
+    ``visited`` are names of values inside the graph that the engine gives too, as outputs like its first.
+    """
 
     graph: Path
     manifest: Manifest
@@ -33,6 +36,7 @@ class EnginePlan:
     target: str
     profile: BatchProfile | None
     settings: BuildSettings
+    visited: tuple[str, ...] = ()
 
 
 def plan_engines(
@@ -99,7 +103,7 @@ def engine_of(plan: EnginePlan, listener: Listener) -> tuple[memoryview, Manifes
         ExportError, InputError, CancelledError: as ``build_engine``.
     """
     graph, manifest, settings, profile = file_sha256(plan.graph), plan.manifest, plan.settings, plan.profile
-    made = build(plan.graph, manifest, plan.kind, plan.target, profile, settings, listener)
+    made = build(plan.graph, manifest, plan.kind, plan.target, profile, settings, listener, plan.visited)
     info = EngineInfo(
         sha256=hashlib.sha256(made).hexdigest(),
         bytes=made.nbytes,
@@ -111,13 +115,21 @@ def engine_of(plan: EnginePlan, listener: Listener) -> tuple[memoryview, Manifes
         batch=(profile.smallest, profile.best, profile.largest) if profile is not None else (),
         version_compatible=settings.version_compatible,
         refittable=settings.refittable,
+        weight_files={name: file_sha256(plan.graph.parent / name) for name in weight_files(manifest)},
     )
-    return made, replace(manifest, engine=info)
+    visited = [replace(manifest.outputs[0], name=name) for name in plan.visited]
+    return made, replace(manifest, outputs=(*manifest.outputs, *visited), engine=info)
+
+
+def weight_files(manifest: Manifest) -> tuple[str, ...]:
+    """The files beside a graph that hold its weights."""
+    own = manifest.weights.file
+    return manifest.weights.files or (() if own is None else (own,))
 
 
 def _check_buildable(file: Path, manifest: Manifest) -> None:
     if manifest.optimized_for is not None:
         raise ExportError(f"{file}: was optimised for ONNX Runtime and no builder reads it; give the plain graph")
-    for name in manifest.weights.files or (manifest.weights.file,):
-        if name is not None and not (file.parent / name).is_file():
+    for name in weight_files(manifest):
+        if not (file.parent / name).is_file():
             raise InputError(f"{file}: its weights file {name!r} is missing; put it beside the graph")

@@ -1,10 +1,11 @@
-"""Runs a graph file in ONNX Runtime on the CPU, the values inside it that are asked for included."""
+"""Runs a graph file, on the CPU by ONNX Runtime, and keeps the values inside it that are asked for."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Protocol, TypeAlias
 
 import numpy as np
 import onnx
@@ -20,6 +21,7 @@ from samplegraph.runtime.manifest import Chunk, Manifest, OptimizedFor, Recurren
 from samplegraph.runtime.manifest_file import read_manifest
 from samplegraph.runtime.optimized import load_as_it_stands
 from samplegraph.runtime.precision import prepare_weights
+from samplegraph.runtime.session import Session
 from samplegraph.runtime.values import Value
 
 _PROBE = "probe."
@@ -48,40 +50,63 @@ def run_steps(
         ExportError: ONNX Runtime is not installed or refuses the graph, or that was optimised for something else.
     """
     arrays = {name: value.numpy() for name, value in inputs.items()}
+
+    def load(file: Path, outputs: Sequence[str], inside: Sequence[str]) -> Watched:
+        return _Graph(file, outputs, inside, optimized, rounded)
+
+    return drive(path, arrays, load, visited)
+
+
+class Watched(Session, Protocol):
+    """A loaded graph as the runtime's drivers call it, which keeps what it visits: in every run, in order."""
+
+    samples: list[np.ndarray]
+
+
+#: From a file, the outputs that its driver takes, and the values to keep.
+Load: TypeAlias = Callable[[Path, Sequence[str], Sequence[str]], Watched]
+
+
+def drive(path: Path, inputs: Mapping[str, Value], load: Load, visited: Sequence[str] = ()) -> list[np.ndarray]:
+    """The sample after each step of whatever ``path`` belongs to, its files loaded by ``load``.
+
+    Args:
+        visited: as in ``run_steps``.
+    """
     manifest = read_manifest(path)
     if manifest.chunk is not None:
-        return _run_chunks(path, arrays, manifest.chunk, rounded)
+        return _run_chunks(path, inputs, manifest.chunk, load)
     if manifest.recurrence is not None:
-        return _run_evaluations(path, arrays, manifest, manifest.recurrence, rounded)
-    graph = _Graph(path, ["sample"], visited or ("sample",), optimized, rounded)
-    graph.run(arrays)
+        return _run_evaluations(path, inputs, manifest, manifest.recurrence, load)
+    graph = load(path, ["sample"], visited or ("sample",))
+    graph.run(inputs)
     return graph.samples
 
 
-def _run_chunks(path: Path, inputs: dict[str, np.ndarray], first: Chunk, rounded: bool) -> list[np.ndarray]:
+def _run_chunks(path: Path, inputs: Mapping[str, Value], first: Chunk, load: Load) -> list[np.ndarray]:
     found: list[np.ndarray] = []
     carried: dict[str, Value] = {}
     for file in chunk_files(path, first):
         manifest = read_manifest(file)
         own = [t.name for t in manifest.outputs]
-        graph = _Graph(file, own, manifest.tables.visited, None, rounded)
+        graph = load(file, own, manifest.tables.visited)
         carried = dict(zip(own, graph.run(chunk_feed(manifest, inputs, carried)), strict=True))
         found += graph.samples
     return found
 
 
 def _run_evaluations(
-    path: Path, inputs: dict[str, np.ndarray], manifest: Manifest, known: Recurrence, rounded: bool
+    path: Path, inputs: Mapping[str, Value], manifest: Manifest, known: Recurrence, load: Load
 ) -> list[np.ndarray]:
     own = [t.name for t in manifest.outputs]
-    graph = _Graph(path, own, manifest.tables.visited or own[:1], None, rounded)
+    graph = load(path, own, manifest.tables.visited or own[:1])
     driver = Evaluations(manifest, graph, known.tables[0], read_constants(path, known))
     driver.run(inputs)
     return [graph.samples[driver.padding + e] for e in driver.ends]
 
 
 class _Graph:
-    """A graph as the runtime's drivers call it; ``samples`` are the values named ``visited`` in all runs.
+    """A graph in ONNX Runtime; ``samples`` are the values named ``visited`` in all runs.
 
     Raises:
         ExportError: ONNX Runtime is not installed or refuses the graph, or that was optimised for something else.

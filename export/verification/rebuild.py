@@ -18,8 +18,11 @@ from samplegraph.schedulers import create, option_defaults
 from samplegraph.schedulers.grids.training import schedule_of
 
 
-def rebuild(manifest: Manifest, model: nn.Module) -> tuple[Sampler, Signature]:
+def rebuild(manifest: Manifest, model: nn.Module, rows: int | None = None) -> tuple[Sampler, Signature]:
     """The sampler and graph signature that ``manifest`` describes, over ``model``.
+
+    Args:
+        rows: of the examples, where the graph's batch is symbolic; None for the usual number.
 
     Raises:
         ExportError: the model does not take the inputs that the manifest names.
@@ -40,7 +43,7 @@ def rebuild(manifest: Manifest, model: nn.Module) -> tuple[Sampler, Signature]:
     )
     shape = tuple(1 if isinstance(n, str) else n for n in manifest.outputs[0].shape)
     examples = {t.name: _example(t.shape, t.dtype, t.minimum) for t in manifest.sampler_inputs if t.role == "condition"}
-    batch = manifest.batch or "dynamic"
+    batch = manifest.batch or rows or "dynamic"
     sig = signature(sampler, (1, *shape[1:]), examples, batch)
     expected, found = [t.name for t in manifest.sampler_inputs], sig.names
     if expected != found:

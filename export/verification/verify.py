@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -51,14 +51,7 @@ def verify(
         ExportError: ONNX Runtime is not installed or refuses the graph, or the model refuses its inputs.
     """
     inputs = example_inputs(sampler, sig, seed)
-    try:
-        expected = run_eager_steps(sampler, inputs)
-    except (IndexError, ValueError) as cause:
-        reason = f"{type(cause).__name__}: {' '.join(str(cause).split())}"
-        raise ExportError(f"the model cannot be called with its example conditions: {reason}") from cause
-    if not np.isfinite(expected[-1]).all():
-        raise VerificationError("the eager sampler gives NaN or infinity on unit noise; check the model's weights")
-    least = LEAST_COSINE.get(precision)
+    expected = eager_samples(sampler, inputs)
     found = run_steps(path, inputs, visited, optimized, rounded=precision == "bf16")
     steps = slice(-len(found), None)
     others = {}
@@ -68,23 +61,62 @@ def verify(
     if precision == "bf16" and sampler.denoiser.dtype == torch.float32:
         with torch.autocast("cpu", dtype=torch.bfloat16):
             others["eager bf16"] = cosines_of(run_eager_steps(sampler, inputs)[steps], expected[steps])
+    allowed = TOLERANCE if tolerance is None and precision not in LEAST_COSINE else tolerance
+    result = measured(path.name, sampler, found, expected, precision, allowed, others)
+    if not result.passed:
+        excuse = _excuse(sampler, inputs, expected[-1], result.error)
+        raise VerificationError(f"{failure(path.name, result)}{excuse}; nothing was kept")
+    return result
+
+
+def eager_samples(sampler: Sampler, inputs: dict[str, torch.Tensor]) -> list[np.ndarray]:
+    """The eager sampler's sample after each step.
+
+    Raises:
+        VerificationError: the last is not finite.
+        ExportError: the model refuses its inputs.
+    """
+    try:
+        found = run_eager_steps(sampler, inputs)
+    except (IndexError, ValueError) as cause:
+        reason = f"{type(cause).__name__}: {' '.join(str(cause).split())}"
+        raise ExportError(f"the model cannot be called with its example conditions: {reason}") from cause
+    if not np.isfinite(found[-1]).all():
+        raise VerificationError("the eager sampler gives NaN or infinity on unit noise; check the model's weights")
+    return found
+
+
+def measured(
+    name: str,
+    sampler: Sampler,
+    found: Sequence[np.ndarray],
+    expected: Sequence[np.ndarray],
+    precision: str,
+    tolerance: float | None,
+    others: Mapping[str, tuple[float, ...]],
+) -> Verification:
+    """How far ``found`` is from the last samples that are ``expected``, by the precision's cosine and ``tolerance``.
+
+    Args:
+        name: of the file, for errors.
+
+    Raises:
+        VerificationError: not finite.
+    """
+    steps = slice(-len(found), None)
     result = Verification(
         errors_of(found, expected[steps]),
         cosines_of(found, expected[steps]),
         tuple(step_timesteps(sampler)[steps]),
         len(expected[-1]),
-        TOLERANCE if tolerance is None and least is None else tolerance,
-        least,
+        tolerance,
+        LEAST_COSINE.get(precision),
         others,
     )
     if not np.isfinite(found[-1]).all() or not np.isfinite(result.cosine):
         raise VerificationError(
-            f"{path.name} gives NaN or infinity where the eager sampler does not{_where(result)}"
-            f"{_range_advice(precision)}"
+            f"{name} gives NaN or infinity where the eager sampler does not{_where(result)}{_range_advice(precision)}"
         )
-    if not result.passed:
-        excuse = _excuse(sampler, inputs, expected[-1], result.error)
-        raise VerificationError(f"{_failure(path, result)}{excuse}; nothing was kept")
     return result
 
 
@@ -99,14 +131,17 @@ def _where(result: Verification) -> str:
     return f": {text}" if text else ""
 
 
-def _failure(path: Path, result: Verification) -> str:
-    if result.tolerance is not None and result.error > result.tolerance:
+def failure(name: str, result: Verification) -> str:
+    """Why the file called ``name`` is too far from eager."""
+    limit = result.tolerance
+    if limit is not None and max(result.errors) > limit:
+        error = result.error if result.error > limit else max(result.errors)
         return (
-            f"{path.name} differs from the eager sampler by {result.error:.1e} (relative to its largest value), more "
-            f"than {result.tolerance:.0e}{_where(result)}"
+            f"{name} differs from the eager sampler by {error:.1e} (relative to its largest value), more than "
+            f"{limit:.0e}{_where(result)}"
         )
     return (
-        f"{path.name} turns away from the eager sampler, to a cosine of {result.cosine:.4f}, less than "
+        f"{name} turns away from the eager sampler, to a cosine of {result.cosine:.4f}, less than "
         f"{result.least_cosine:g}{_where(result)}; keep_fp32 keeps parts of the network in float32"
     )
 

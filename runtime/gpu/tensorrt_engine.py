@@ -9,9 +9,13 @@ from typing import Any
 from samplegraph.runtime.engine_file import REBUILD
 from samplegraph.runtime.errors import InputError
 from samplegraph.runtime.gpu.device_array import DeviceArray
+from samplegraph.runtime.gpu.kernel_cache import KernelCache
 from samplegraph.runtime.gpu.tensorrt_library import error_log, said
+from samplegraph.runtime.kept_files import KeptFiles
 from samplegraph.runtime.manifest import Manifest, Tensor
+from samplegraph.runtime.notes import Notes
 
+RTX = "tensorrt-rtx"
 #: The manifest's dtypes -> TensorRT's.
 _TYPES = {"float32": "FLOAT", "float16": "HALF", "int64": "INT64", "int32": "INT32", "bool": "BOOL"}
 
@@ -27,12 +31,23 @@ class TensorRTEngine:
         trt: the library's module.
         stream: what it runs on.
         graphs: whether CUDA graphs are wanted.
+        kept: where the kernels that TensorRT-RTX compiles are kept; None to compile them at every start.
+        notes: what is to be said of them.
 
     Raises:
         InputError: the library refuses it, or it is not what the manifest says.
     """
 
-    def __init__(self, file: Path, manifest: Manifest, trt: Any, stream: int, graphs: bool) -> None:
+    def __init__(
+        self,
+        file: Path,
+        manifest: Manifest,
+        trt: Any,
+        stream: int,
+        graphs: bool,
+        kept: KeptFiles | None = None,
+        notes: Notes | None = None,
+    ) -> None:
         self._file, self._manifest, self._trt, self._stream, self._graphs = file, manifest, trt, stream, graphs
         assert manifest.engine is not None
         self._name = manifest.engine.builder
@@ -44,6 +59,10 @@ class TensorRTEngine:
         if self._engine is None:
             raise InputError(f"{file}: {self._name} cannot load it ({self._said()}); {REBUILD}")
         self._compare()
+        self._kernels: KernelCache | None = None
+        if kept is not None and self._name == RTX:
+            config = self._engine.create_runtime_config()
+            self._kernels = KernelCache(config, kept, manifest.engine.sha256, notes or Notes())
 
     @property
     def providers(self) -> tuple[str, ...]:
@@ -82,15 +101,22 @@ class TensorRTEngine:
         if not context.execute_async_v3(self._stream):
             raise InputError(f"{self._file}: {self._name} failed at running it ({self._said()}); {REBUILD}")
 
+    def keep_kernels(self) -> None:
+        """Keep what the first run of a context has compiled."""
+        if self._kernels is not None:
+            self._kernels.keep()
+
     def _runtime_config(self) -> Any:
         """How contexts run; None for TensorRT, whose contexts have no such choice."""
-        if self._name != "tensorrt-rtx":
+        if self._name != RTX:
             return None
         config = self._engine.create_runtime_config()
         strategies = self._trt.CudaGraphStrategy
         config.cuda_graph_strategy = strategies.WHOLE_GRAPH_CAPTURE if self._graphs else strategies.DISABLED
         eager = self._trt.DynamicShapesKernelSpecializationStrategy.EAGER
         config.dynamic_shapes_kernel_specialization_strategy = eager
+        if self._kernels is not None and self._kernels.native is not None:
+            config.set_runtime_cache(self._kernels.native)
         return config
 
     def _compare(self) -> None:
@@ -129,6 +155,10 @@ class _Context:
 
     def __init__(self, engine: TensorRTEngine, context: Any, capturable: bool) -> None:
         self._engine, self._context, self.capturable = engine, context, capturable
+        self._fresh = True
 
     def enqueue(self) -> None:
         self._engine.enqueue(self._context)
+        if self._fresh:
+            self._engine.keep_kernels()
+            self._fresh = False

@@ -15,10 +15,11 @@ from torch import Tensor, nn
 from samplegraph.export import Captures, compile
 from samplegraph.export.cli import main
 from samplegraph.export.denoiser import capture, fingerprint, weightless
-from samplegraph.export.denoiser.capture_cache import SUFFIX, VARIABLE, CaptureCache, user_cache
+from samplegraph.export.denoiser.capture_cache import SUFFIX, CaptureCache, user_cache
 from samplegraph.export.denoiser.torch_export import trace_module
 from samplegraph.export.storage.raw import Digests
 from samplegraph.models import ModelSpec, Sampler
+from samplegraph.runtime.kept_files import VARIABLE
 from samplegraph.schedulers import create
 
 SHAPE = (16, 16)
@@ -107,7 +108,7 @@ def test_a_damaged_entry_is_none(exported: list[object], tmp_path: Path) -> None
     assert len(exported) == 2
     assert entry.read_bytes() == whole
     entry.write_bytes(whole[:-100])
-    assert cache._read(entry.stem) is None
+    assert cache.files.read(entry.stem) is None
 
 
 def _digest(network: nn.Module, rows: int = 1, names: tuple[str, ...] = ("sample", "timestep")) -> str | None:
@@ -186,8 +187,8 @@ def test_the_longest_unused_go_first(tmp_path: Path) -> None:
         (tmp_path / f"{name}{SUFFIX}").write_bytes(bytes(1000))
         os.utime(tmp_path / f"{name}{SUFFIX}", (1e9 - age, 1e9 - age))
     (tmp_path / "of someone else").write_bytes(bytes(9000))
-    cache._read("d")
-    cache._write("e", bytes(500))
+    cache.files.read("d")
+    cache.files.write("e", bytes(500))
     assert sorted(path.stem for path in tmp_path.glob(f"*{SUFFIX}")) == ["a", "d", "e"]
     assert (tmp_path / "of someone else").exists()
 

@@ -12,6 +12,7 @@ from networks import TinyDiT, TinyUNet, seeded
 
 from samplegraph.export import Captures, ExportError, compile
 from samplegraph.export.engine import BUILDERS, BatchProfile, BuildSettings, EnginePlan, build_engine, plan_engines
+from samplegraph.export.engine.files import engine_of
 from samplegraph.models import Sampler
 from samplegraph.runtime import CancelledError, InputError, read_manifest
 from samplegraph.runtime.engine_file import check_engine, file_sha256
@@ -50,6 +51,17 @@ def test_a_set_of_chunks_becomes_a_set_of_engines(dit: Path) -> None:
         assert manifest.engine.batch == (1, 2, 4)
         assert manifest.engine.graph_sha256 == file_sha256(graph)
         assert engine.stat().st_size == manifest.engine.bytes > 10_000
+        (weights,) = dit.parent.glob("weights-*.bin")
+        assert manifest.engine.weight_files == {weights.name: file_sha256(weights)}
+
+
+def test_values_inside_become_outputs(toy: Toy) -> None:
+    (plan,) = plans(toy())
+    inside = onnx.load(plan.graph).graph.node[0].output[0]
+    plain, _ = engine_of(plan, lambda *_: None)
+    made, manifest = engine_of(replace(plan, visited=(inside,)), lambda *_: None)
+    assert [t.name for t in manifest.outputs] == ["sample", inside]
+    assert bytes(made).count(inside.encode()) > bytes(plain).count(inside.encode())
 
 
 def test_several_targets_and_twice_the_same_bytes(tmp_path: Path) -> None:
