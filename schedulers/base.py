@@ -71,7 +71,7 @@ class Scheduler(nn.Module):
     diffusers_class: ClassVar[str | None] = None
     k_diffusion: ClassVar[str | None] = None
     diffusers_values: ClassVar[Mapping[str, tuple[object, ...]]] = {}
-    diffusers_aliases: ClassVar[Mapping[str, Mapping[str, str]]] = {}
+    diffusers_aliases: ClassVar[Mapping[str, Mapping[str | None, str]]] = {}
     diffusers_arguments: ClassVar[Mapping[str, str]] = {}
     diffusers_ignored: ClassVar[tuple[str, ...]] = ()
     diffusers_steps: ClassVar[tuple[int, ...] | None] = None

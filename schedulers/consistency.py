@@ -46,7 +46,7 @@ class Consistency(Scheduler):
         self, grid: Grid, prediction: PredictionOptions, *, s_noise: float = 1.0, clip_denoised: bool = True
     ) -> None:
         super().__init__(grid, replace(prediction, clip_sample=flag("clip_denoised", clip_denoised)))
-        low, sigma = grid.tensor("sigma")[-1], grid.tensor("sigma_next")
+        low, sigma = float(grid.own["sigma_min"][0]), grid.tensor("sigma_next")
         scale = in_range("s_noise", s_noise, 0.0, float("inf"))
         self.std = [scale * std for std in floats((sigma**2 - low**2).clamp(min=0.0) ** 0.5)]
 
@@ -74,6 +74,7 @@ class Consistency(Scheduler):
             sigma=widened(sigma),
             input_scale=widened(1 / (at**2 + data**2) ** 0.5),
             preconditioned={"epsilon": (widened(skip), widened(gain))},
+            own={"sigma_min": np.array([low])},  # not rounded to float32, as diffusers squares it
             init_noise_sigma=high,
             dtype=options.torch_dtype,
         )

@@ -29,6 +29,7 @@ class DDPM(Scheduler):
     """
 
     diffusers_class = "DDPMScheduler"
+    diffusers_aliases = {"variance_type": {None: "fixed_small"}}
     diffusers_twins = ("DDPMParallelScheduler",)
     diffusers_values = {"beta_schedule": (*COMMON_BETAS, "sigmoid", "laplace")}
     paper = "arXiv:2006.11239"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from samplegraph.schedulers.base import Denoise, Grid, Noise, PredictionOptions, Scheduler, State, X
+from samplegraph.schedulers.errors import flag
 from samplegraph.schedulers.grids.options import COMMON_BETAS, SIGMA_DEFAULTS
 from samplegraph.schedulers.grids.solver_grid import FLOW_SIGMA_DEFAULTS, solver_grid
 from samplegraph.schedulers.prediction import THRESHOLD_DEFAULTS
@@ -28,6 +29,7 @@ class DPMMultistep(Scheduler):
         euler_at_final: take the last step with order 1.
         corrected: weigh the second difference as the papers do: ``solver_order=3`` then has order 3, and 2 for
             ``sde-dpmsolver++``.
+        cfg_pp: CFG++ (arXiv:2406.08070), ComfyUI's ``dpmpp_2m_cfg_pp``: ``solver_order`` 1 or 2 on x0, midpoint.
     """
 
     diffusers_class = "DPMSolverMultistepScheduler"
@@ -61,6 +63,7 @@ class DPMMultistep(Scheduler):
         lower_order_final: bool = True,
         euler_at_final: bool = False,
         corrected: bool = False,
+        cfg_pp: bool = False,
     ) -> None:
         through_eps = prediction.thresholding and not algorithm_type.endswith("++")
         super().__init__(grid, replace(prediction, x0_through_eps=through_eps))
@@ -76,10 +79,16 @@ class DPMMultistep(Scheduler):
         self.order = self.rule.order
         if not self.rule.on_x0:
             prediction.refuse_flow_on_eps(f"algorithm_type={algorithm_type!r}")
+        self.apart = flag("cfg_pp", cfg_pp)
+        if self.apart:
+            self.rule.refuse_beside_cfg_pp(algorithm_type, solver_type)
 
     def init(self, x: X) -> State[X]:
         """The ``solver_order - 1`` latest outputs, newest first."""
         return self.rule.init(x)
 
     def step(self, i: int, x: X, state: State[X], denoise: Denoise[X], noise: Noise[X]) -> tuple[X, State[X]]:
-        return self.rule.step(i, x, self.rule.output(denoise(x, i), x, i, self.prediction), state, noise)
+        p = denoise(x, i)
+        if self.apart:
+            return self.rule.step_apart(i, p, state)
+        return self.rule.step(i, x, self.rule.output(p, x, i, self.prediction), state, noise)

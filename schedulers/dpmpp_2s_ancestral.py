@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import sqrt
 
 from samplegraph.schedulers.base import Denoise, Grid, Noise, PredictionOptions, Scheduler, State, X
-from samplegraph.schedulers.errors import in_range
+from samplegraph.schedulers.errors import flag, in_range
 from samplegraph.schedulers.grids.midpoint_grid import with_sigmas
 from samplegraph.schedulers.grids.options import SIGMA_DEFAULTS
 from samplegraph.schedulers.grids.sigma_grid import k_diffusion_grid
@@ -23,6 +23,8 @@ class DPMPP2SAncestral(Scheduler):
     Args:
         eta: share of the ancestral noise, 0 to 1; 0 is the ODE and draws none.
         s_noise: factor of the noise.
+        cfg_pp: CFG++ (arXiv:2406.08070), ComfyUI's ``dpmpp_2s_ancestral_cfg_pp``: each step begins with the guided x0 in
+            place of the unconditional one.
     """
 
     k_diffusion = "sample_dpmpp_2s_ancestral"
@@ -32,8 +34,15 @@ class DPMPP2SAncestral(Scheduler):
     build_grid = staticmethod(k_diffusion_grid)
 
     def __init__(
-        self, grid: Grid, prediction: PredictionOptions, *, eta: float = 1.0, s_noise: float = 1.0
+        self,
+        grid: Grid,
+        prediction: PredictionOptions,
+        *,
+        eta: float = 1.0,
+        s_noise: float = 1.0,
+        cfg_pp: bool = False,
     ) -> None:
+        self.apart = flag("cfg_pp", cfg_pp)
         self.eta, self.s_noise = in_range("eta", eta, 0.0, 1.0), in_range("s_noise", s_noise, 0.0, 100.0)
         sigma = grid.tensor("sigma")
         down, up = ancestral(sigma[:-1], sigma[1:], self.eta)
@@ -42,10 +51,12 @@ class DPMPP2SAncestral(Scheduler):
 
     def step(self, i: int, x: X, state: State[X], denoise: Denoise[X], noise: Noise[X]) -> tuple[X, State[X]]:
         sigma, down = float(self.grid.sigma[i]), self.down[i]
-        x0 = denoise(x, i).x0
+        p = denoise(x, i)
         if down == 0:
-            return x0, state
+            return p.x0, state
         half = sqrt(down / sigma)
-        middle = denoise(half * x + (1 - half) * x0, self.steps + i).x0
-        x = half**2 * x + (1 - half**2) * middle
+        start = x + (p.x0 - p.unguided.x0) if self.apart else x
+        middle = denoise(half * start + (1 - half) * p.x0, self.steps + i)
+        start = x + (p.x0 - middle.unguided.x0) if self.apart else x
+        x = half**2 * start + (1 - half**2) * middle.x0
         return (x + (self.up[i] * self.s_noise) * noise() if self.eta else x), state

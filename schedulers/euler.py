@@ -12,7 +12,7 @@ from samplegraph.schedulers.grids.midpoint_grid import with_sigmas
 from samplegraph.schedulers.grids.options import COMMON_BETAS, COMMON_RESPACINGS, SIGMA_DEFAULTS
 from samplegraph.schedulers.grids.sigma_grid import k_diffusion_grid
 from samplegraph.schedulers.steps.churn import Churn
-from samplegraph.schedulers.steps.first_order import euler
+from samplegraph.schedulers.steps.first_order import euler, renoised_apart
 
 
 class Euler(Scheduler):
@@ -72,11 +72,10 @@ class Euler(Scheduler):
         super().__init__(with_sigmas(grid, raised) if self.ahead else grid, prediction)
 
     def step(self, i: int, x: X, state: State[X], denoise: Denoise[X], noise: Noise[X]) -> tuple[X, State[X]]:
-        _, sigma, _, sigma_next = self.pair(i)
+        _, sigma, alpha_next, sigma_next = self.pair(i)
         churn = self.churn
         if self.apart:
-            p = denoise(x, i)
-            return p.x0 + sigma_next * p.unguided.eps, state
+            return renoised_apart(denoise(x, i), alpha_next, sigma_next), state
         if not churn.at(i):
             return euler(x, denoise(x, i).x0, sigma, sigma_next - sigma), state
         if self.ahead:

@@ -28,6 +28,7 @@ class LTXEulerAncestral(Scheduler):
 
     default_prediction_type = "flow_prediction"
     diffusers_class = "LTXEulerAncestralRFScheduler"
+    diffusers_arguments = {"timesteps": "sigmas"}
     paper = "arXiv:2501.00103"
     grid_defaults = {**{k: v for k, v in PLAIN_FLOW_DEFAULTS.items() if k != "shift"}, "sigmas": None}
 

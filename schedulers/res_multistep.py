@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import exp, log
 
 from samplegraph.schedulers.base import Denoise, Grid, Noise, PredictionOptions, Scheduler, State, X
-from samplegraph.schedulers.errors import in_range
+from samplegraph.schedulers.errors import flag, in_range
 from samplegraph.schedulers.grids.options import SIGMA_DEFAULTS
 from samplegraph.schedulers.grids.sigma_grid import k_diffusion_grid
 from samplegraph.schedulers.precision import floats
@@ -24,6 +24,8 @@ class RESMultistep(Scheduler):
     Args:
         eta: share of the ancestral noise, 0 to 1.
         s_noise: factor of the noise.
+        cfg_pp: CFG++ (arXiv:2406.08070), ComfyUI's ``res_multistep_cfg_pp``: the solver integrates the unconditional
+            prediction, and each step begins with the guided x0 in its place.
     """
 
     paper = "arXiv:2308.02157"
@@ -32,9 +34,16 @@ class RESMultistep(Scheduler):
     build_grid = staticmethod(k_diffusion_grid)
 
     def __init__(
-        self, grid: Grid, prediction: PredictionOptions, *, eta: float = 0.0, s_noise: float = 1.0
+        self,
+        grid: Grid,
+        prediction: PredictionOptions,
+        *,
+        eta: float = 0.0,
+        s_noise: float = 1.0,
+        cfg_pp: bool = False,
     ) -> None:
         super().__init__(grid, prediction)
+        self.apart = flag("cfg_pp", cfg_pp)
         self.eta, self.s_noise = in_range("eta", eta, 0.0, 1.0), in_range("s_noise", s_noise, 0.0, 100.0)
         sigma = grid.tensor("sigma")
         self.down, self.up = (floats(table) for table in ancestral(sigma[:-1], sigma[1:], self.eta))
@@ -45,11 +54,15 @@ class RESMultistep(Scheduler):
 
     def step(self, i: int, x: X, state: State[X], denoise: Denoise[X], noise: Noise[X]) -> tuple[X, State[X]]:
         sigma, down = float(self.grid.sigma[i]), self.down[i]
-        x0 = denoise(x, i).x0
+        p = denoise(x, i)
+        x0 = p.unguided.x0 if self.apart else p.x0
         if down == 0:
-            return x0, (x0,)
+            return p.x0, (x0,)
         h = log(sigma / down)
-        x = exp(-h) * x + h * phi(1, -h) * x0
+        if self.apart:
+            x = x + (p.x0 - x0)
+        newest = x0 if self.taken(i) else p.x0
+        x = exp(-h) * x + h * phi(1, -h) * newest
         if self.taken(i):
             back = log(float(self.grid.sigma[i - 1]) / self.down[i - 1]) / h
             x = x + (h * phi(2, -h) / back) * (x0 - state[0])

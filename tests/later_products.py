@@ -18,7 +18,14 @@ from dimensions import (
 )
 
 #: Keys of these products that are arguments of ``set_timesteps``.
-SET_ARGUMENTS = ("mu", "strength", "original_inference_steps", "max_timesteps", "intermediate_timesteps")
+SET_ARGUMENTS = (
+    "mu",
+    "strength",
+    "original_inference_steps",
+    "max_timesteps",
+    "intermediate_timesteps",
+    "stage_index",
+)
 
 DYNAMIC: Dimension = [
     {},
@@ -62,6 +69,16 @@ SCHEDULE_OR_INVERTED_FLOW: Dimension = [
         "flow_shift": 2.0,
         **{f"use_{name}_sigmas": False for name in ("karras", "exponential", "beta")},
     },
+]
+STAGED: list[Dimension] = [
+    [
+        {"stages": 1},
+        *({"stages": 3, "stage_index": k} for k in range(3)),
+        {"stages": 2, "stage_range": [0.0, 0.4, 1.0], "gamma": 0.5, "stage_index": 1},
+    ],
+    [{"shift": 1.0}, {"shift": 3.0}, {"use_dynamic_shifting": True, "mu": 0.8}],
+    values("time_shift_type", "linear", "exponential"),
+    values("num_train_timesteps", 1000, 500),
 ]
 MAX_ANGLES: Dimension = [{}, {"max_timesteps": 1.5}]
 COGVIDEOX = [
@@ -124,6 +141,15 @@ LATER_PRODUCTS: dict[str, list[Dimension]] = {
     "CogVideoXDPMScheduler": COGVIDEOX,
     "LTXEulerAncestralRFScheduler": [values("eta", 1.0, 0.0, 0.5), values("s_noise", 1.0, 0.9, 0.0)],
     "MiniMaxH3Scheduler": [values("shift", 12.0, 1.0)],
+    "HeliosScheduler": [
+        *STAGED,
+        values("scheduler_type", "unipc", "euler"),
+        values("solver_order", 1, 2, 3),
+        values("solver_type", "bh1", "bh2"),
+        values("lower_order_final", True, False),
+        values("disable_corrector", [], [0]),
+    ],
+    "HeliosDMDScheduler": STAGED,
 }
 FLOW_TABLES: Dimension = [
     {"sigmas": [1.0, 0.75, 0.2]},

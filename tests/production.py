@@ -17,7 +17,7 @@ def _made(class_name: str, config: Options, steps: int | None, set_kwargs: Optio
     scheduler = diffusers_class(class_name)(**config)
     scheduler.set_timesteps(*([] if steps is None else [steps]), **(set_kwargs or {}))
     generator = torch.Generator().manual_seed(0)
-    return scheduler, generator, torch.randn(SHAPE, generator=generator) * scheduler.init_noise_sigma
+    return scheduler, generator, torch.randn(SHAPE, generator=generator) * getattr(scheduler, "init_noise_sigma", 1.0)
 
 
 def unclip(class_name: str, config: Options, steps: int, *, set_kwargs: Options, step_kwargs: Options) -> torch.Tensor:
@@ -56,12 +56,26 @@ def cogvideox_dpm(
     return x
 
 
+def helios_dmd(
+    class_name: str, config: Options, steps: int, *, set_kwargs: Options, step_kwargs: Options
+) -> torch.Tensor:
+    """``HeliosPyramidPipeline``, one stage: every step is handed the stage's first sample, as one video."""
+    scheduler, _, x = _made(class_name, config, steps, set_kwargs)
+    tables = {"dmd_sigmas": scheduler.sigmas, "dmd_timesteps": scheduler.timesteps, "all_timesteps": scheduler.timesteps}
+    start = x[None]
+    for i, t in enumerate(scheduler.timesteps):
+        output = Smooth()(x, t.expand(SHAPE[0]))[None]
+        x = scheduler.step(output, t, x[None], cur_sampling_step=i, dmd_noisy_tensor=start, **tables).prev_sample[0]
+    return x
+
+
 #: Class -> loop; the others have the plain one.
 LOOPS: dict[str, Loop] = {
     "UnCLIPScheduler": unclip,
     "SCMScheduler": without_end,
     "DDPMWuerstchenScheduler": without_end,
     "CogVideoXDPMScheduler": cogvideox_dpm,
+    "HeliosDMDScheduler": helios_dmd,
 }
 
 

@@ -68,6 +68,9 @@ def _singlestep(p: int, algorithm: str, solver_type: str = "midpoint", order: in
 #: So many timesteps that any number of steps finds evenly spaced ones.
 _DISTILLED: dict[str, Any] = {"original_inference_steps": 1000}
 
+#: One path instead of three stages, from where there is some signal.
+_STRAIGHT: dict[str, Any] = {"stages": 1}
+
 ZOO = [
     Row("ddim"),
     Row("ddim", {"eta": 0.5}),
@@ -194,4 +197,10 @@ ZOO = [
     Row("ltx_euler_ancestral"),
     Row("ltx_euler_ancestral", {"eta": 0.5}),
     Row("minimax_h3"),
+    Row("helios", {**_STRAIGHT, "scheduler_type": "euler"}),
+    # UniPC, whose own rows show its order on sigmas that refine evenly.
+    Row("helios", _STRAIGHT, order=3, solves=False),
+    Row("helios", {"stage_index": 1, "scheduler_type": "euler"}),
+    # Puts back the noise that the run began with.
+    Row("helios_dmd", {"stages": 1}, solves=False),
 ]

@@ -48,8 +48,10 @@ def from_config(
     given = {k: v for k, v in content.items() if not k.startswith("_")}
     if options.get("sigmas") is not None and not (cls.reworks_tables or "sigmas" in cls.diffusers_arguments):
         given = {k: v for k, v in given.items() if k not in RESPACING_FLAGS}
-    given = {k: cls.diffusers_aliases.get(k, {}).get(v, v) if isinstance(v, str) else v for k, v in given.items()}
-    given = {k: v for k, v in given.items() if k not in cls.diffusers_ignored}
+    aliases = cls.diffusers_aliases
+    given = {k: aliases.get(k, {}).get(v, v) if v is None or isinstance(v, str) else v for k, v in given.items()}
+    unread = (*cls.diffusers_ignored, *(("beta_schedule",) if given.get("trained_betas") is not None else ()))
+    given = {k: v for k, v in given.items() if k not in unread}
     given |= {cls.diffusers_arguments.get(k, k): v for k, v in options.items()}
     if cls.diffusers_steps is not None and steps not in cls.diffusers_steps:
         allowed = ", ".join(map(str, cls.diffusers_steps))

@@ -59,7 +59,7 @@ INERT: Mapping[str, tuple[object, ...]] = {
     "use_flow_sigmas": (False,),
     "use_karras_sigmas": (False,),
     "use_lu_lambdas": (False,),
-    "variance_type": ("fixed_small",),
+    "variance_type": ("fixed_small", "fixed_small_log", "fixed_large", "fixed_large_log"),
 }
 
 

@@ -26,10 +26,6 @@ REFUSED: Mapping[str, tuple[str | None, str]] = {
         "EntropyBoundScheduler",
         "it accepts tokens by their entropy and draws the others as random integers inside the step",
     ),
-    "helios_dmd": (
-        "HeliosDMDScheduler",
-        "its step takes the history of a video's chunks and adds noise that depends on them",
-    ),
     "piflow": (
         "PiflowScheduler",
         "its network returns a policy, a grid of clean samples in the last axis, not one prediction per sample",

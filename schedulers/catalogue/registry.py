@@ -72,6 +72,8 @@ REGISTRY: Mapping[str, str] = {
     "ltx_euler_ancestral": "LTXEulerAncestral",
     "minimax_h3": "MiniMaxH3",
     "sa_solver": "SASolver",
+    "helios": "Helios",
+    "helios_dmd": "HeliosDMD",
 }
 
 #: More steps than any sampler is run with; tables and plans of more would only take time and memory.
@@ -81,7 +83,7 @@ MAX_STEPS = 5000
 _ALIASES = {named.name: named for named in IDENTIFIERS if named.name not in REGISTRY}
 
 #: Options that are sequences of numbers: lists, arrays and tensors become tuples of floats.
-_SEQUENCES = ("timesteps", "sigmas", "trained_betas", "ramp", "flow_sigmas", "angles", "times")
+_SEQUENCES = ("timesteps", "sigmas", "trained_betas", "ramp", "flow_sigmas", "angles", "times", "stage_range")
 #: Those of them that have one entry for each step.
 _POINTS = ("ramp", "flow_sigmas", "timesteps")
 #: Those of them that have one more, unless the scheduler reworks its tables.

@@ -12,6 +12,7 @@ import torch
 from samplegraph.schedulers.errors import OptionError, flag, in_range, one_of, whole
 from samplegraph.schedulers.grids.community_grids import GRIDS
 from samplegraph.schedulers.grids.flow_shift import FlowShift
+from samplegraph.schedulers.grids.flow_stage import FlowStage
 from samplegraph.schedulers.grids.noise_schedule import NoiseSchedule
 from samplegraph.schedulers.grids.spacing import SPACINGS
 
@@ -49,6 +50,7 @@ _ABOVE_ZERO = {
 
 _SCHEDULE_FIELDS = tuple(f.name for f in fields(NoiseSchedule))
 _SHIFT_FIELDS = tuple(f.name for f in fields(FlowShift))
+_STAGE_FIELDS = tuple(f.name for f in fields(FlowStage))
 #: Options of every scheduler over a discrete noise schedule, with their defaults.
 SCHEDULE_DEFAULTS: Mapping[str, object] = {
     **{f.name: f.default for f in fields(NoiseSchedule)},
@@ -85,6 +87,7 @@ class GridOptions:
 
     schedule: NoiseSchedule = field(default_factory=NoiseSchedule)
     flow: FlowShift = field(default_factory=FlowShift)
+    stage: FlowStage = field(default_factory=FlowStage)
     timestep_spacing: str = "leading"
     steps_offset: int = 0
     timesteps: Sequence[float] | None = None
@@ -166,11 +169,12 @@ class GridOptions:
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> GridOptions:
-        """Build from flat options, those of ``NoiseSchedule`` and ``FlowShift`` among them."""
+        """Build from flat options, those of ``NoiseSchedule``, ``FlowShift`` and ``FlowStage`` among them."""
         schedule = NoiseSchedule(**{k: v for k, v in values.items() if k in _SCHEDULE_FIELDS})
         flow = FlowShift(**{k: v for k, v in values.items() if k in _SHIFT_FIELDS})
-        others = {k: v for k, v in values.items() if k not in (*_SCHEDULE_FIELDS, *_SHIFT_FIELDS)}
-        return cls(schedule=schedule, flow=flow, **others)
+        stage = FlowStage(**{k: v for k, v in values.items() if k in _STAGE_FIELDS})
+        nested = (*_SCHEDULE_FIELDS, *_SHIFT_FIELDS, *_STAGE_FIELDS)
+        return cls(schedule=schedule, flow=flow, stage=stage, **{k: v for k, v in values.items() if k not in nested})
 
     @property
     def torch_dtype(self) -> torch.dtype:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from samplegraph.schedulers.base import Grid, Noise, PredictionOptions, X
 from samplegraph.schedulers.errors import OptionError, flag, one_of, whole
 from samplegraph.schedulers.prediction import Prediction
+from samplegraph.schedulers.steps.first_order import renoised_apart
 from samplegraph.schedulers.weights.exponential import exponential_weights
 
 ALGORITHMS = ("dpmsolver++", "sde-dpmsolver++", "dpmsolver", "sde-dpmsolver")
@@ -68,6 +69,18 @@ class DPMRule:
         if any(self.order_at(i) == 3 for i in range(self.grid.begin, self.grid.steps)):
             raise OptionError(f"solver_order=3 is not defined for {where}; give 1 or 2")
 
+    def refuse_beside_cfg_pp(self, algorithm_type: str, solver_type: str) -> None:
+        """Refuse what has no CFG++ form.
+
+        Raises:
+            OptionError: an order above 2, or another rule than the midpoint one on x0 without noise.
+        """
+        wanted = {"solver_order": 2, "algorithm_type": "dpmsolver++", "solver_type": "midpoint"}
+        found = {"solver_order": self.solver_order, "algorithm_type": algorithm_type, "solver_type": solver_type}
+        for name, value in found.items():
+            if value != wanted[name] and (name, value) != ("solver_order", 1):
+                raise OptionError(f"cfg_pp=True is not defined with {name}={value!r}; give {name}={wanted[name]!r}")
+
     def order_at(self, i: int) -> int:
         """Order of step ``i``: limited by the history, and at the end by the ``..._final`` options."""
         return min(self.solver_order, i - self.grid.begin + 1, self.final_orders.get(i, 3))
@@ -97,3 +110,10 @@ class DPMRule:
         if self.stochastic:
             x = x + w.std[i] * noise()
         return x, (m, *state)[: self.solver_order - 1]
+
+    def step_apart(self, i: int, p: Prediction[X], state: tuple[X, ...]) -> tuple[X, tuple[X, ...]]:
+        """Step ``i`` as CFG++ takes it: the guided x0, renoised by and compared with the unconditional prediction."""
+        x = renoised_apart(p, float(self.grid.alpha_next[i]), float(self.grid.sigma_next[i]))
+        if self.order_at(i) == 2:
+            x = x + 0.5 * self.weights.first[i] * (self.weights.newer[i] * (p.x0 - state[0]))
+        return x, (p.unguided.x0, *state)[: self.solver_order - 1]

@@ -17,6 +17,11 @@ def along_the_pair(p: Prediction[X], alpha_next: float, sigma_next: float) -> X:
     return alpha_next * p.x0 + sigma_next * p.eps
 
 
+def renoised_apart(p: Prediction[X], alpha_next: float, sigma_next: float) -> X:
+    """The step of CFG++ (arXiv:2406.08070, Algorithm 2): the guided x0 meets the unconditional eps."""
+    return alpha_next * p.x0 + sigma_next * p.unguided.eps
+
+
 def velocity(p: Prediction[X]) -> X:
     """``eps - x0``: the slope of a straight path, without the division that loses digits where sigma is small."""
     return p.eps - p.x0

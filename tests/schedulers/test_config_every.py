@@ -77,6 +77,8 @@ CONFIGS: dict[str, list[dict[str, Any]]] = {
     "cogvideox_dpm": [*SPACED, {"snr_shift_scale": 1.0, "set_alpha_to_one": False}],
     "ltx_euler_ancestral": [{"eta": 0.5, "s_noise": 0.9}],
     "minimax_h3": [{"shift": 3.0}],
+    "helios": [{"stages": 1, "scheduler_type": "euler", "shift": 3.0}, {"gamma": 0.5, "solver_order": 3}],
+    "helios_dmd": [{"stages": 2, "stage_range": [0.0, 0.5, 1.0], "time_shift_type": "exponential"}],
     "vq_diffusion": [{"num_vec_classes": 17, "alpha_cum_start": 0.999, "gamma_cum_end": 0.99}],
 }
 CASES = [(name, config) for name in names() for config in ({}, *CONFIGS.get(name, []))]
@@ -103,7 +105,8 @@ def theirs(name: str, folder: Path, steps: int) -> Any:
     scheduler = diffusers_class(name).from_pretrained(folder)
     if name == "consistency_decoder":
         steps = 2
-    scheduler.set_timesteps(steps, **({"intermediate_timesteps": None} if name == "scm" else {}))
+    needed = {"scm": {"intermediate_timesteps": None}, "helios": {"stage_index": 0}, "helios_dmd": {"stage_index": 0}}
+    scheduler.set_timesteps(steps, **needed.get(name, {}))
     if hasattr(scheduler, "set_sigmas"):
         scheduler.set_sigmas(steps)
     return scheduler

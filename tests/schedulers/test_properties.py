@@ -11,7 +11,7 @@ import torch
 from deviation import deviation_error
 from zoo import APART, ZOO, Row
 
-from samplegraph.schedulers import Grid, Prediction, Scheduler, names, option_defaults, plan
+from samplegraph.schedulers import Grid, Prediction, Scheduler, names, option_defaults, plan, scheduler_class
 from samplegraph.schedulers.plans.trajectory import trajectory
 
 every_row = pytest.mark.parametrize("row", ZOO, ids=str)
@@ -81,7 +81,8 @@ def _ratio(g: Grid) -> float:
 
 def _refined(row: Row, steps: int) -> Scheduler:
     taken, flow = option_defaults(row.name), row.create(4).grid.family == "flow"
-    if "sigmas" in taken and ("use_flow_sigmas" in taken or not flow):
+    reworked = scheduler_class(row.name).reworks_tables
+    if "sigmas" in taken and not reworked and ("use_flow_sigmas" in taken or not flow):
         ratio = np.geomspace(5, 0.05, steps + 1)
         return row.create(None, sigmas=ratio / (1 + ratio) if flow else ratio)
     # No custom sigmas: a smooth schedule over many timesteps, whose last step to sigma = 0 is negligible.
