@@ -23,8 +23,8 @@ class DPMPP2SAncestral(Scheduler):
     Args:
         eta: share of the ancestral noise, 0 to 1; 0 is the ODE and draws none.
         s_noise: factor of the noise.
-        cfg_pp: CFG++ (arXiv:2406.08070), ComfyUI's ``dpmpp_2s_ancestral_cfg_pp``: each step begins with the guided x0 in
-            place of the unconditional one.
+        cfg_pp: CFG++ (arXiv:2406.08070), ComfyUI's ``dpmpp_2s_ancestral_cfg_pp``: each step begins with the guided x0
+            in place of the unconditional one.
     """
 
     k_diffusion = "sample_dpmpp_2s_ancestral"

@@ -45,6 +45,5 @@ class EulerAncestral(Scheduler):
 
     def step(self, i: int, x: X, state: State[X], denoise: Denoise[X], noise: Noise[X]) -> tuple[X, State[X]]:
         p, sigma = denoise(x, i), float(self.grid.sigma[i])
-        if self.apart:
-            return renoised_apart(p, 1.0, self.sigma_down[i]) + self.up[i] * noise(), state
-        return euler(x, p.x0, sigma, self.down[i]) + self.up[i] * noise(), state
+        down = renoised_apart(p, 1.0, self.sigma_down[i]) if self.apart else euler(x, p.x0, sigma, self.down[i])
+        return down + self.up[i] * noise(), state

@@ -20,8 +20,8 @@ class Helios(Scheduler):
     straight path (``stages=1``) or stage ``stage_index`` of a pyramid, Jin et al. 2024 (arXiv:2410.05954).
 
     1 NFE per step, no noise; order as the method's. A pipeline enlarges and renoises its sample between two stages:
-    each stage is a run, hence a graph, of its own, and its sigmas go from 0.999 to 0 whatever part it covers. UniPC ends
-    at sigma = 1e-8. Helios-Base runs with ``stages=1`` and ``sigmas`` from 0.999.
+    each stage is a run, hence a graph, of its own, and its sigmas go from 0.999 to 0 whatever part it covers. UniPC
+    ends at sigma = 1e-8. Helios-Base runs with ``stages=1`` and ``sigmas`` from 0.999.
 
     Args:
         scheduler_type: ``unipc`` or ``euler``, which takes ``flow_prediction`` only and none of the options below.

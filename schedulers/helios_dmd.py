@@ -13,9 +13,9 @@ class HeliosDMD(Scheduler):
     """The sampler of the distilled Helios models: x0 meets the noise that the run began with, Yin et al. 2024
     (arXiv:2405.14867) with ``z`` kept.
 
-    1 NFE per step, no further noise. Order 1, but the steps solve no equation: the model was trained to give x0 at once.
-    The grid is ``helios``'s of one step more, without its last sigma before 0. What diffusers calls an amplified first
-    chunk is twice as many steps. As there sigmas are looked up by the whole part of the timestep.
+    1 NFE per step, no further noise. Order 1, but the steps solve no equation: the model was trained to give x0 at
+    once. The grid is ``helios``'s of one step more, without its last sigma before 0. What diffusers calls an
+    amplified first chunk is twice as many steps. As there sigmas are looked up by the whole part of the timestep.
     """
 
     default_prediction_type = "flow_prediction"

@@ -8,15 +8,16 @@ from samplegraph.schedulers.base import Denoise, Grid, GridOptions, Noise, Predi
 from samplegraph.schedulers.errors import OptionError, flag, in_range, one_of, whole
 from samplegraph.schedulers.grids.options import COMMON_BETAS, COMMON_RESPACINGS, SIGMA_DEFAULTS
 from samplegraph.schedulers.grids.solver_grid import solver_grid
-from samplegraph.schedulers.prediction import THRESHOLD_DEFAULTS
+from samplegraph.schedulers.prediction import THRESHOLD_DEFAULTS, Prediction
 from samplegraph.schedulers.weights.sa_weights import AdamsWeights, adams_weights
 
 
 class SASolver(Scheduler):
-    """Stochastic Adams solver, Xue et al. 2023 (arXiv:2309.05019), Algorithm 1 in PEC form.
+    """Stochastic Adams solver, Xue et al. 2023 (arXiv:2309.05019), Algorithm 1 in PEC form, or in PECE form.
 
     1 NFE and 1 noise per step: the corrector reuses the output that the next predictor needs, and the noise of the step
-    that it corrects. Order: the smaller of the two orders, after a warm-up by the lower ones.
+    that it corrects. ``pece`` asks the model again at the corrected sample: 2N - 1 NFE. Order: the
+    smaller of the two orders, after a warm-up by the lower ones.
 
     Args:
         predictor_order: outputs that the predictor looks back on, 1 to 4.
@@ -25,6 +26,7 @@ class SASolver(Scheduler):
         tau: amount of noise, 0 for the differential equation, 1 for DPM-Solver's stochastic one.
         tau_start, tau_end: range of timesteps with noise; diffusers' default function is that of 200 to 800.
         lower_order_final: descend to lower orders over the last steps.
+        pece: evaluate the corrected sample, and integrate that output from then on.
     """
 
     diffusers_class = "SASolverScheduler"
@@ -50,6 +52,7 @@ class SASolver(Scheduler):
         tau_start: float = 200.0,
         tau_end: float = 800.0,
         lower_order_final: bool = True,
+        pece: bool = False,
     ) -> None:
         super().__init__(grid, prediction)
         self.on_x0 = one_of("algorithm_type", algorithm_type, ("data_prediction", "noise_prediction"))[0] == "d"
@@ -64,6 +67,7 @@ class SASolver(Scheduler):
             for name, value in (("tau", tau), ("tau_start", tau_start), ("tau_end", tau_end))
         )
         self.tau = [amount if low <= t <= high else 0.0 for t in grid.timesteps]
+        self.pece = flag("pece", pece)
         descending, n = flag("lower_order_final", lower_order_final), self.steps
         self.predictor: list[AdamsWeights] = []
         self.corrector: list[AdamsWeights | None] = [None]
@@ -89,14 +93,17 @@ class SASolver(Scheduler):
         return (x * 0.0,) * (2 + self.memory)
 
     def step(self, i: int, x: X, state: State[X], denoise: Denoise[X], noise: Noise[X]) -> tuple[X, State[X]]:
-        p, (before, drawn, *outputs) = denoise(x, i), state
-        m = p.x0 if self.on_x0 else p.eps
+        m, (before, drawn, *outputs) = self._output(denoise(x, i)), state
         corrector = self.corrector[i]
         if self.taken(i) > 0 and corrector is not None:
             x = _advance(corrector, before, (m, *outputs), drawn)
+            m = self._output(denoise(x, i)) if self.pece else m
         outputs = [m, *outputs[: self.memory - 1]]
         z = noise()
         return _advance(self.predictor[i], x, outputs, z), (x, z, *outputs)
+
+    def _output(self, p: Prediction[X]) -> X:
+        return p.x0 if self.on_x0 else p.eps
 
 
 def _advance(w: AdamsWeights, x: X, outputs: tuple[X, ...] | list[X], z: X) -> X:

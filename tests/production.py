@@ -61,9 +61,10 @@ def helios_dmd(
 ) -> torch.Tensor:
     """``HeliosPyramidPipeline``, one stage: every step is handed the stage's first sample, as one video."""
     scheduler, _, x = _made(class_name, config, steps, set_kwargs)
-    tables = {"dmd_sigmas": scheduler.sigmas, "dmd_timesteps": scheduler.timesteps, "all_timesteps": scheduler.timesteps}
+    told = scheduler.timesteps
+    tables = {"dmd_sigmas": scheduler.sigmas, "dmd_timesteps": told, "all_timesteps": told}
     start = x[None]
-    for i, t in enumerate(scheduler.timesteps):
+    for i, t in enumerate(told):
         output = Smooth()(x, t.expand(SHAPE[0]))[None]
         x = scheduler.step(output, t, x[None], cur_sampling_step=i, dmd_noisy_tensor=start, **tables).prev_sample[0]
     return x
@@ -82,6 +83,22 @@ LOOPS: dict[str, Loop] = {
 def production_loop(class_name: str, config: Options, steps: int | None, **more: Any) -> torch.Tensor:
     """The loop of the pipeline that runs this class."""
     return LOOPS.get(class_name, diffusers_loop)(class_name, config, steps, **more)
+
+
+def sa_solver_pece(config: Options, steps: int) -> torch.Tensor:
+    """Diffusers' own steps of SA-Solver, the predictor's taken again from an evaluation of the corrected sample."""
+    scheduler, generator, x = _made("SASolverScheduler", config, steps, None)
+    for i, t in enumerate(scheduler.timesteps):
+        x = scheduler.step(Smooth()(x, t.expand(SHAPE[0])), t, x, generator=generator).prev_sample
+        if i:
+            corrected, noise = scheduler.last_sample, scheduler.last_noise
+            scheduler._step_index -= 1
+            again = scheduler.convert_model_output(Smooth()(corrected, t.expand(SHAPE[0])), sample=corrected)
+            scheduler.model_outputs[-1] = again
+            order, tau = scheduler.this_predictor_order, scheduler.tau_func(t)
+            x = scheduler.stochastic_adams_bashforth_update(again, sample=corrected, noise=noise, order=order, tau=tau)
+            scheduler._step_index += 1
+    return x
 
 
 def brownian_sde(config: Options, steps: int, s_noise: float) -> tuple[torch.Tensor, list[torch.Tensor]]:

@@ -186,6 +186,7 @@ ZOO = [
     Row("dpm_sde", order=2),
     Row("sa_solver", order=2, exact_start=2),
     Row("sa_solver", {"tau": 0.0, "algorithm_type": "noise_prediction"}, 2, exact_start=2),
+    Row("sa_solver", {"pece": True}, order=2, exact_start=2),
     Row("cosine_dpm", order=2),
     Row("scm", {"sigma_data": 1.0}, solves=False),
     Row("consistency_decoder", solves=False),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -35,8 +36,8 @@ class FlowStage:
         ends = numbers("stage_range", self.stage_range)
         if self.stages > 1 and (len(ends) <= self.stages or (np.diff(ends) <= 0).any() or ends[0] < 0 or ends[-1] > 1):
             raise OptionError(
-                f"stage_range={shown(self.stage_range)} is not allowed with stages={self.stages}; give {self.stages + 1} "
-                "numbers that rise from 0 to 1"
+                f"stage_range={shown(self.stage_range)} is not allowed with stages={self.stages}; give "
+                f"{self.stages + 1} numbers that rise from 0 to 1"
             )
         if in_range("gamma", self.gamma, 0.0, 1.0) == 0:
             raise OptionError("gamma=0 is not allowed; give a number above 0")
@@ -55,7 +56,7 @@ class FlowStage:
             )
         lengths = [
             self._start(float(sigmas[low]), k) - (float(sigmas[high]) if high < total else 0.0)
-            for k, (low, high) in enumerate(zip(first[:-1], first[1:], strict=True))
+            for k, (low, high) in enumerate(pairwise(first))
         ]
         whole_length = sum(lengths)
         low = sum(lengths[: self.stage_index]) / whole_length

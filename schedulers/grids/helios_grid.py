@@ -26,6 +26,8 @@ HELIOS_DEFAULTS: Mapping[str, object] = {
     **{f.name: f.default for f in fields(FlowStage)},
 }
 
+Floats = npt.NDArray[np.floating[Any]]
+
 
 def helios_grid(steps: int, options: GridOptions) -> Grid:
     """N sigmas and 0, and what the model is told of them: ``timesteps`` of the stage where there are several.
@@ -37,6 +39,8 @@ def helios_grid(steps: int, options: GridOptions) -> Grid:
         OptionError: both shifts at once, custom sigmas of one stage of several, or as ``FlowStage`` raises.
     """
     total, flow, stage = options.schedule.num_train_timesteps, options.flow, options.stage
+    sigmas: Floats
+    told: Floats
     if flow.use_dynamic_shifting and flow.shift != 1.0:
         raise OptionError(f"shift={flow.shift!r} and use_dynamic_shifting=True exclude each other; give shift=1.0")
     if stage.stages == 1:
@@ -52,9 +56,9 @@ def helios_grid(steps: int, options: GridOptions) -> Grid:
             raise OptionError(f"sigmas are for stages=1; leave them out, or stages={stage.stages!r}")
         levels = 1.0 - np.linspace(1, 1 / total, total + 1)
         line = stage.timesteps(np.flip(flow.constant(levels))[:-1])
-        spread = np.linspace(0.999, 0, total + 1)[[0, -2]]
-        sigmas, told = np.linspace(*spread, steps), np.linspace(line[0], line[-1], steps)
-        low, high = line.min(), line.max()
+        last = float(np.linspace(0.999, 0, total + 1)[-2])
+        sigmas, told = np.linspace(0.999, last, steps), np.linspace(line[0], line[-1], steps)
+        low, high = float(line.min()), float(line.max())
     if flow.use_dynamic_shifting:
         sigmas = flow.shifted(sigmas)
     if flow.use_dynamic_shifting or stage.stages == 1:
@@ -62,7 +66,7 @@ def helios_grid(steps: int, options: GridOptions) -> Grid:
     return on_path(torch.from_numpy(np.append(sigmas, sigmas.dtype.type(0))), told, total)
 
 
-def on_path(sigma: torch.Tensor, told: npt.NDArray[np.floating[Any]], total: int) -> Grid:
+def on_path(sigma: torch.Tensor, told: Floats, total: int) -> Grid:
     """The grid over sigmas (N + 1,) of a straight path on which the model is ``told`` (N,) of ``total`` timesteps."""
     alpha, own = widened(1 - sigma), widened(sigma)
     return Grid(

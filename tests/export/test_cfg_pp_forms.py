@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -28,7 +29,7 @@ def ancestral(sigma: float, end: float, eta: float) -> tuple[float, float]:
 
 
 def euler_ancestral(model: Model, x: Array, sigmas: Array, draws: Iterator[Array]) -> Array:
-    for sigma, end in zip(sigmas, sigmas[1:], strict=False):
+    for sigma, end in pairwise(sigmas):
         x0, free = model(x, sigma)
         down, up = ancestral(sigma, end, 1.0)
         x = x0 + down * (x - free) / sigma + up * next(draws)
@@ -37,7 +38,7 @@ def euler_ancestral(model: Model, x: Array, sigmas: Array, draws: Iterator[Array
 
 def dpmpp_2m(model: Model, x: Array, sigmas: Array, draws: Iterator[Array]) -> Array:
     t, before = -np.log(np.maximum(sigmas, 1e-300)), None
-    for i, (sigma, end) in enumerate(zip(sigmas, sigmas[1:], strict=False)):
+    for i, (sigma, end) in enumerate(pairwise(sigmas)):
         x0, free = model(x, sigma)
         moved = x0 + end / sigma * (x - free)
         if before is not None and end > 0:
@@ -49,7 +50,7 @@ def dpmpp_2m(model: Model, x: Array, sigmas: Array, draws: Iterator[Array]) -> A
 
 def res_multistep(model: Model, x: Array, sigmas: Array, draws: Iterator[Array], eta: float = 0.0) -> Array:
     before, low = None, 0.0
-    for i, (sigma, end) in enumerate(zip(sigmas, sigmas[1:], strict=False)):
+    for i, (sigma, end) in enumerate(pairwise(sigmas)):
         x0, free = model(x, sigma)
         down, up = ancestral(sigma, end, eta)
         if down == 0 or before is None:
@@ -68,7 +69,7 @@ def res_multistep(model: Model, x: Array, sigmas: Array, draws: Iterator[Array],
 
 def gradient_estimation(model: Model, x: Array, sigmas: Array, draws: Iterator[Array]) -> Array:
     before = None
-    for sigma, end in zip(sigmas, sigmas[1:], strict=False):
+    for sigma, end in pairwise(sigmas):
         x0, free = model(x, sigma)
         d = (x - free) / sigma
         x = x0 + end * d
@@ -79,7 +80,7 @@ def gradient_estimation(model: Model, x: Array, sigmas: Array, draws: Iterator[A
 
 
 def dpmpp_2s_ancestral(model: Model, x: Array, sigmas: Array, draws: Iterator[Array]) -> Array:
-    for sigma, end in zip(sigmas, sigmas[1:], strict=False):
+    for sigma, end in pairwise(sigmas):
         x0, free = model(x, sigma)
         down, up = ancestral(sigma, end, 1.0)
         if down == 0:

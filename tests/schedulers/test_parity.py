@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import torch
 from configurations import PRODUCTS, PUBLISHED, Configuration, drawn
-from production import brownian_cosine, brownian_sde, production_loop
+from production import brownian_cosine, brownian_sde, production_loop, sa_solver_pece
 from reference import SHAPE, Smooth, diffusers_loop, our_run, relative_error
 
 from samplegraph.models import Sampler
@@ -129,6 +129,21 @@ def test_parity_of_the_stochastic_solver_on_the_same_brownian_motion(config: dic
         want, slices = brownian_sde(config, steps, s_noise)
         scheduler = from_config({"_class_name": "DPMSolverSDEScheduler", **config}, steps, s_noise=s_noise)
         assert relative_error(on_slices(scheduler, slices), want) <= TOLERANCE
+
+
+PECE: list[dict[str, object]] = [
+    {},
+    {"predictor_order": 3, "corrector_order": 4, "use_karras_sigmas": True},
+    {"algorithm_type": "noise_prediction", "prediction_type": "v_prediction", "lower_order_final": False},
+]
+
+
+@pytest.mark.parametrize("config", PECE, ids=str)
+def test_parity_of_sa_solver_that_evaluates_what_it_corrects(config: dict[str, object]) -> None:
+    for steps in (1, 2, 3, 8, 25):
+        scheduler = from_config({"_class_name": "SASolverScheduler", **config}, steps, pece=True)
+        assert scheduler.profile().nfe == 2 * steps - 1
+        assert relative_error(our_run(scheduler), sa_solver_pece(config, steps)) <= TOLERANCE
 
 
 COSINE: list[dict[str, object]] = [
