@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -11,16 +11,24 @@ from pathlib import Path
 from torch import nn
 
 from samplegraph.models.parts.branches import BRANCH, Branch
-from samplegraph.models.parts.decoder import load_decoder
+from samplegraph.models.parts.decoder import Decoder
+from samplegraph.models.parts.image_encoder import ImageEncoder
 from samplegraph.models.parts.prompt_source import PromptSource
-from samplegraph.models.sources.checkpoint import Checkpoint, find_checkpoint
+from samplegraph.models.sources.checkpoint import INDEX, Checkpoint, find_checkpoint
 from samplegraph.models.sources.hub import PREFIX, download
 from samplegraph.models.stages import Back, Front
 from samplegraph.schedulers import OptionError
-from samplegraph.schedulers.errors import suggest
+from samplegraph.schedulers.errors import one_of
 
-TEXT, DECODER = "text_encoder", "vae"
-_PREFIXES = {TEXT: ("text_encoder",), DECODER: ("vae", "vqvae", "movq")}
+#: What can be included, and the components of pipelines that it is made from.
+TEXT, DECODER, ENCODER = "text_encoder", "vae", "vae_encoder"
+KINDS: Mapping[str, tuple[str, ...]] = {
+    TEXT: ("text_encoder", "text_encoder_2", "text_encoder_3"),
+    DECODER: ("vae", "vqvae", "movq"),
+    ENCODER: ("vae", "vqvae", "movq"),
+}
+#: In front of a kind, in what manifests record of a module.
+_RECORDED, _SKIP = "include:", ":clip_skip="
 #: Class of a denoiser -> file that reads its pipeline's prompts and class in it. Another pipeline adds one line here.
 PROMPTS: Mapping[str, tuple[str, str]] = {
     "UNet2DConditionModel": ("stable_diffusion", "StableDiffusion"),
@@ -45,14 +53,17 @@ def load_parts(
     include: Sequence[str],
     *,
     clip_skip: int = 0,
+    sample_shape: Sequence[int] | None = None,
     lora: Sequence[str] = (),
     allow_pickle: bool = False,
 ) -> Parts:
     """Parts of the diffusers pipeline in ``source``: a folder, or ``hub:owner/name``.
 
     Args:
-        include: ``text_encoder``, for all of its text encoders (token ids in), and ``vae`` (a picture out).
+        include: ``text_encoder``, for all of its text encoders (token ids in), ``vae`` (a picture out) and
+            ``vae_encoder`` (a picture in, where the sampler takes ``init_sample``).
         clip_skip: layers that CLIP leaves out at its end for prompts, not for negative ones, as in diffusers.
+        sample_shape: (C, h, w) of the latents that ``vae_encoder`` is to make.
         lora: ``FILE`` or ``FILE:SCALE``, low-rank updates; what they hold for text encoders is fused.
         allow_pickle: read pickled weights.
 
@@ -61,10 +72,14 @@ def load_parts(
             loaded.
     """
     text = os.fspath(source)
+    if clip_skip and TEXT not in include:
+        raise OptionError(f"clip_skip={clip_skip} needs include={TEXT!r}; give that too, or leave clip_skip out")
     if not include:
         return Parts()
+    for kind in include:
+        one_of("include", kind, KINDS)
     if text.startswith(PREFIX):
-        checkpoint = download(text, allow_pickle, [head for name in include for head in _PREFIXES.get(name, (name,))])
+        checkpoint = download(text, allow_pickle, [name for kind in include for name in KINDS[kind]])
     elif Path(text).is_dir():
         checkpoint = find_checkpoint(Path(text))
     else:
@@ -72,38 +87,48 @@ def load_parts(
             f"include={','.join(include)} is for folders of diffusers pipelines, and model={text!r} is none; give one, "
             "or modules of your own with --pre and --post"
         )
-    kinds = {_kind(checkpoint, name) for name in include}
-    if clip_skip and TEXT not in kinds:
-        raise OptionError(f"clip_skip={clip_skip} needs include={TEXT!r}; give that too, or leave clip_skip out")
-    pre = _prompts(PromptSource(checkpoint, clip_skip, lora, allow_pickle)) if TEXT in kinds else ()
-    post = None
-    if DECODER in kinds:
-        part = next(name for name, kind in _available(checkpoint).items() if kind == DECODER)
-        post = Back(load_decoder(checkpoint, part, allow_pickle), source=f"include:{DECODER}")
-    return Parts(pre, post)
+    components = {kind: _component(checkpoint, kind) for kind in include}
+    pre = []
+    if TEXT in include:
+        pre += _prompts(PromptSource(checkpoint, clip_skip, lora, allow_pickle))
+    if ENCODER in include:
+        encoder = ImageEncoder(checkpoint, components[ENCODER], sample_shape, allow_pickle)
+        pre.append(Front(encoder.eval(), source=_RECORDED + ENCODER))
+    if DECODER not in include:
+        return Parts(tuple(pre))
+    decoder = Decoder(checkpoint, components[DECODER], allow_pickle)
+    return Parts(tuple(pre), Back(decoder.eval(), source=_RECORDED + DECODER))
 
 
-def _kind(checkpoint: Checkpoint, name: str) -> str:
-    """Which kind of part the component ``name`` is; a kind's own name stands for what the pipeline has of it."""
+def recorded(sources: Iterable[str]) -> tuple[list[str], int]:
+    """``include`` and ``clip_skip`` of ``load_parts``, from the sources of modules that a manifest names.
+
+    Other modules' sources are passed over.
+    """
+    include, clip_skip = [], 0
+    for source in sources:
+        kind, _, skip = source.removeprefix(_RECORDED).partition(_SKIP)
+        if source.startswith(_RECORDED) and kind in KINDS:
+            include.append(kind)
+            clip_skip = int(skip) if skip.isdecimal() else clip_skip
+    return include, clip_skip
+
+
+def _component(checkpoint: Checkpoint, kind: str) -> str:
+    """The first component of the pipeline that ``kind`` is made from."""
     where = f"model={str(checkpoint.pipeline or checkpoint.folder)!r}"
     if checkpoint.pipeline is None:
         raise OptionError(
-            f"include={name!r} needs a pipeline, and {where} is a denoiser alone; give the folder that holds its "
-            "model_index.json"
+            f"include={kind!r} needs a pipeline, and {where} is a denoiser alone; give the folder that holds its "
+            f"{INDEX}"
         )
-    has = _available(checkpoint)
-    if name not in has and name not in has.values():
+    found = [name for name in KINDS[kind] if checkpoint.part_class(name) is not None]
+    if not found:
+        has = [each for each, names in KINDS.items() if any(checkpoint.part_class(name) for name in names)]
         raise OptionError(
-            f"include={name!r} is not in {where}, which has {' and '.join(has) or 'nothing to include'}"
-            f"{suggest(name, has)}"
+            f"include={kind!r} is not in {where}, which has {' and '.join(has) or 'nothing to include'}; leave it out"
         )
-    return has.get(name, name)
-
-
-def _available(checkpoint: Checkpoint) -> dict[str, str]:
-    """The components of the pipeline that can be included, and of which kind they are."""
-    present = [name for name in checkpoint.index if checkpoint.part_class(name) is not None]
-    return {name: kind for name in present for kind, heads in _PREFIXES.items() if name.startswith(heads)}
+    return found[0]
 
 
 def _prompts(source: PromptSource) -> tuple[Front, ...]:
@@ -118,8 +143,9 @@ def _prompts(source: PromptSource) -> tuple[Front, ...]:
     module: nn.Module = getattr(import_module(f"samplegraph.models.parts.{file}"), cls)(source)
     if source.clip_skip and not hasattr(module, "clip_skip"):
         raise OptionError(f"clip_skip={source.clip_skip} is for Stable Diffusion, and not for a {name}; leave it out")
-    front = Front(module.eval(), source=source.text)
+    skip = f"{_SKIP}{source.clip_skip}" if source.clip_skip else ""
+    front = Front(module.eval(), source=_RECORDED + TEXT + skip)
     if BRANCH.name not in front.inputs:
         return (front,)
     ids = next(iter(front.spec.inputs or ()))
-    return Front(Branch(ids), source=f"include:{BRANCH.name}"), front
+    return Front(Branch(ids), source=_RECORDED + BRANCH.name), front

@@ -27,11 +27,6 @@ class PromptSource:
     lora: Sequence[str] = ()
     allow_pickle: bool = False
 
-    @property
-    def text(self) -> str:
-        """What manifests record of it; see ``load_recorded``."""
-        return f"include:text_encoder:clip_skip={self.clip_skip}" if self.clip_skip else "include:text_encoder"
-
     def has(self, part: str) -> bool:
         """Whether the pipeline has that text encoder."""
         return self.checkpoint.part_class(part) is not None

@@ -137,6 +137,27 @@ def test_an_instruction_in_front_of_prompts(
     same(front(**{name: given[name] for name in front.inputs}), expected)
 
 
+@pytest.mark.parametrize("name", ["stable_diffusion_xl", "stable_diffusion_3", "sana", "ldm"])
+def test_what_is_encoded_decodes_as_the_pipelines_latents(
+    name: str, saved: Callable[[str], tuple[Any, Path]]
+) -> None:
+    """The mean of the autoencoder's own encoder, under the inverse of what the decoder does."""
+    pipeline, folder = saved(name)
+    parts = load_parts(folder, ["vae", "vae_encoder"], sample_shape=(4, 8, 8))
+    (front,), post = parts.pre, parts.post
+    assert front.inputs["image"].shape == (3, 16, 16)
+    image = torch.rand(2, 3, 16, 16, generator=torch.Generator().manual_seed(1))
+    vae = pipeline.vqvae if name == "ldm" else pipeline.vae
+    with torch.no_grad():
+        read = vae.encode(VaeImageProcessor().preprocess(image))
+        latents = read.latent_dist.mode() if hasattr(read, "latent_dist") else read[0]
+        expected = VaeImageProcessor().postprocess(vae.decode(latents)[0], output_type="pt")
+        found = front(image=image)["init_sample"]
+    assert post is not None
+    assert (post(found) - expected).abs().max() <= 1e-5
+    assert (found - latents).abs().max() > 0.01
+
+
 DECODERS: Mapping[str, Callable[[Any, Tensor], Tensor]] = {
     "stable_diffusion": lambda p, x: p.vae.decode(x / p.vae.config.scaling_factor)[0],
     "stable_diffusion_xl": lambda p, x: p.vae.decode(_by_channel(p.vae.config, x))[0],
@@ -184,12 +205,12 @@ REFUSED: Mapping[str, tuple[Callable[[Path], object], str, str]] = {
     "unknown part": (
         lambda f: None,
         "vea",
-        r"include='vea' is not in model='.*', which has text_encoder and vae; did you mean 'vae'",
+        r"include='vea' is not known; choose one of text_encoder, vae, vae_encoder; did you mean 'vae'",
     ),
     "no such part": (
         lambda f: _index(f, text_encoder=[None, None]),
         "text_encoder",
-        r"include='text_encoder' is not in model='.*', which has vae$",
+        r"include='text_encoder' is not in model='.*', which has vae and vae_encoder; leave it out$",
     ),
     "no folder": (
         lambda f: shutil.rmtree(f / "text_encoder"),
