@@ -88,7 +88,7 @@ def load_parts(
             "or modules of your own with --pre and --post"
         )
     components = {kind: _component(checkpoint, kind) for kind in include}
-    pre = []
+    pre: list[Front] = []
     if TEXT in include:
         pre += _prompts(PromptSource(checkpoint, clip_skip, lora, allow_pickle))
     if ENCODER in include:
