@@ -9,9 +9,13 @@ from onnx_ir.passes import Sequential, common
 
 from samplegraph.export.passes.group_normalization import GroupNormalizationPass
 from samplegraph.export.passes.modulated_norm import ModulatedNormPass
+from samplegraph.export.passes.site_products import SiteProductsPass
+from samplegraph.runtime.manifest_file import read_manifest
 
 #: GroupNormalization has a scale and a bias per channel from here on.
 _OPSET = 21
+#: Roles of inputs that hold no sample.
+_STILL = ("condition", "negative", "guidance_scale", "coefficients", "constants")
 
 
 def engine_form(path: Path) -> bytes:
@@ -20,10 +24,12 @@ def engine_form(path: Path) -> bytes:
     A builder's time grows faster than the graph, and normalisations are a fifth to a third of its nodes.
     """
     model = ir.load(path)
+    still = {tensor.name for tensor in read_manifest(path).inputs if tensor.role in _STILL}
     Sequential(
         common.ShapeInferencePass(),
         GroupNormalizationPass(),
         ModulatedNormPass(),
+        SiteProductsPass(still),
         common.RemoveUnusedNodesPass(),
     )(model)
     model.graph.opset_imports[""] = max(model.graph.opset_imports[""], _OPSET)
