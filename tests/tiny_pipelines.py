@@ -250,6 +250,7 @@ def packed(sample: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
 
 
 def sana() -> Any:
+    """With the scheduler of the published ones."""
     transformer = diffusers.SanaTransformer2DModel(
         in_channels=4,
         out_channels=4,
@@ -262,7 +263,9 @@ def sana() -> Any:
         caption_channels=10,
         sample_size=8,
     )
-    scheduler = diffusers.FlowMatchEulerDiscreteScheduler(shift=3.0)
+    scheduler = diffusers.DPMSolverMultistepScheduler(
+        prediction_type="flow_prediction", use_flow_sigmas=True, flow_shift=3.0, algorithm_type="dpmsolver++"
+    )
     return diffusers.SanaPipeline(None, None, None, seeded(transformer), scheduler)
 
 

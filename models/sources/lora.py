@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -108,7 +108,7 @@ def read_lora(
     """Updates by their names in the pipeline of a denoiser of class ``name``, ``alpha`` of each, and peft's metadata.
 
     Raises:
-        OptionError: there is no reader for that pipeline, or a pickle without leave.
+        OptionError: there is no reader for that pipeline, a pickle without leave, or DoRA's magnitudes.
     """
     if name not in _READERS:
         raise OptionError(
@@ -119,6 +119,7 @@ def read_lora(
     own = {"return_alphas": True} if name == "FluxTransformer2DModel" else {}
     own |= {"unet_config": config} if _READERS[name][0] == "unet" else {}
     held: Any = torch.load(path, weights_only=True) if is_pickle(path) else str(path.parent)
+    _refuse_magnitudes(held if is_pickle(path) else _names_in(path), where)
     found = lora_reader(name).lora_state_dict(
         held, weight_name=path.name, local_files_only=True, return_lora_metadata=True, **own
     )
@@ -134,6 +135,22 @@ def lora_reader(name: str) -> Any:
     return getattr(lora_pipeline, _READERS[name][1])
 
 
+def _names_in(path: Path) -> Collection[str]:
+    from safetensors import safe_open
+
+    with safe_open(path, "pt") as file:
+        return set(file.keys())
+
+
+def _refuse_magnitudes(names: Collection[str], where: str) -> None:
+    """Diffusers' readers leave out the magnitudes of kohya's DoRA files (arXiv:2402.09353), and only warn."""
+    if any("dora_scale" in name for name in names):
+        raise OptionError(
+            f"{where} has magnitudes besides its updates (DoRA, 'dora_scale'), which diffusers does not read in this "
+            "format; fuse it with the program that trained it, or save it with peft"
+        )
+
+
 def _check(weights: Mapping[str, Any], prefix: str, network: nn.Module, where: str) -> None:
     """Every update has to have a layer to go to; diffusers only warns of some that have not."""
     own = [key.removeprefix(f"{prefix}.") for key in weights if key.startswith(f"{prefix}.")]
@@ -141,9 +158,19 @@ def _check(weights: Mapping[str, Any], prefix: str, network: nn.Module, where: s
         kinds = ", ".join(sorted({key.split(".")[0] for key in weights})[:4])
         raise OptionError(f"{where} holds nothing for the {prefix}, but {kinds or 'nothing'}; give one made for it")
     layers = {name for name, _ in network.named_modules()}
-    for key in own:
+    for key in _as_peft_calls_them(own):
         layer = key.split(".lora")[0]
-        if layer not in layers and layer.replace(".processor", "") not in layers:
+        if layer not in layers:
             raise OptionError(
                 f"{where} is for a layer {layer!r}, which {type(network).__name__} here has not; give one made for it"
             )
+
+
+def _as_peft_calls_them(keys: Sequence[str]) -> Sequence[str]:
+    """Keys of a file of kohya's scripts, or of an old one of diffusers, as ``load_lora_adapter`` reads them."""
+    if "lora_A" in keys[0]:
+        return keys
+    from diffusers.utils import state_dict_utils
+
+    renamed: Any = state_dict_utils.convert_unet_state_dict_to_peft
+    return list(renamed(dict.fromkeys(keys)))
