@@ -12,7 +12,7 @@ from typing import Any
 from torch import nn
 
 from samplegraph.models.adapters.registry import adapted
-from samplegraph.models.sources.checkpoint import ONNX_FILE, find_checkpoint
+from samplegraph.models.sources.checkpoint import ONNX_FILE, Checkpoint, find_checkpoint
 from samplegraph.models.sources.hub import PREFIX, download
 from samplegraph.models.sources.lora import fuse_loras
 from samplegraph.models.sources.state_file import load_state
@@ -23,9 +23,7 @@ from samplegraph.schedulers.errors import suggest
 BUILT_IN = {"digits": "samplegraph.models.digits:digits", "tokens": "samplegraph.models.tokens:tokens"}
 
 
-def load_model(
-    source: str | os.PathLike[str], *, lora: Sequence[str] = (), allow_pickle: bool = False
-) -> nn.Module:
+def load_model(source: str | os.PathLike[str], *, lora: Sequence[str] = (), allow_pickle: bool = False) -> nn.Module:
     """The denoiser that ``source`` names, in evaluation mode.
 
     Args:
@@ -49,12 +47,10 @@ def _load(text: str, allow_pickle: bool) -> nn.Module:
     if text in BUILT_IN:
         return make_module("model", text, BUILT_IN[text])
     if text.startswith(PREFIX):
-        return adapted(download(text, allow_pickle), allow_pickle)
+        return _from_folder(download(text, allow_pickle), allow_pickle)
     path = Path(text)
     if text and path.is_dir():
-        checkpoint = find_checkpoint(path)
-        graph = checkpoint.folder / ONNX_FILE
-        return _from_onnx(graph) if graph.is_file() else adapted(checkpoint, allow_pickle)
+        return _from_folder(find_checkpoint(path), allow_pickle)
     if path.suffix == ".onnx":
         return _from_onnx(path)
     if path.is_file() and (path.suffix == ".safetensors" or is_pickle(path)):
@@ -67,6 +63,11 @@ def _load(text: str, allow_pickle: bool) -> nn.Module:
             f"or the path of a folder or a file{suggest(text, BUILT_IN)}"
         )
     return make_module("model", text)
+
+
+def _from_folder(checkpoint: Checkpoint, allow_pickle: bool) -> nn.Module:
+    graph = checkpoint.folder / ONNX_FILE
+    return _from_onnx(graph) if graph.is_file() else adapted(checkpoint, allow_pickle)
 
 
 def _from_onnx(graph: Path) -> nn.Module:

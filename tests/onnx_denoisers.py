@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import warnings
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -71,3 +73,16 @@ def written(text: str, path: Path, **tensors: onnx.TensorProto) -> Path:
     model.graph.initializer.extend(tensors.values())
     path.write_bytes(model.SerializeToString())
     return path
+
+
+def in_hub_cache(folder: Path, cache: Path, repository: str = "models--owner--name") -> Path:
+    """The files of ``folder`` as huggingface_hub keeps them, in blobs that a snapshot links to; the snapshot."""
+    snapshot, blobs = cache / repository / "snapshots" / "0123abc", cache / repository / "blobs"
+    blobs.mkdir(parents=True)
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            link, blob = snapshot / path.relative_to(folder), blobs / sha256(path.read_bytes()).hexdigest()
+            link.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, blob)
+            link.symlink_to(Path(*[".."] * (len(link.relative_to(blobs.parent).parts) - 1), "blobs", blob.name))
+    return snapshot

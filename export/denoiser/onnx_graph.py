@@ -13,6 +13,7 @@ from samplegraph.export.denoiser.optimise import optimise
 from samplegraph.export.errors import ExportError
 from samplegraph.export.graph.builder import OPSET
 from samplegraph.models.sources.onnx_denoiser import OnnxDenoiser
+from samplegraph.models.sources.onnx_file import read_onnx
 
 Shape = Sequence[int | str]
 
@@ -26,7 +27,10 @@ def read_graph(network: OnnxDenoiser, shapes: Sequence[Shape], names: Sequence[s
     Raises:
         ExportError: a shape contradicts the graph, which needs another operator set, or control flow is left.
     """
-    model = _current(ir.load(network.path), network)
+    file = read_onnx(network.path)
+    model = ir.from_proto(file.model)
+    ir.external_data.set_base_dir(model.graph, file.folder)
+    model = _current(model, network)
     graph, call = model.graph, network.call
     inputs = {str(value.name): value for value in graph.inputs if value.name not in graph.initializers}
     order = [inputs[call.sample.name], inputs[call.timestep.name]]

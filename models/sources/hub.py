@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from samplegraph.models.sources.checkpoint import DENOISERS, Checkpoint, find_checkpoint
+from samplegraph.models.sources.checkpoint import DENOISERS, ONNX_FILE, Checkpoint, find_checkpoint
 from samplegraph.models.sources.weights import DIFFUSERS, TRANSFORMERS, plain_weights
 from samplegraph.schedulers import OptionError
 
@@ -41,7 +41,7 @@ def download(source: str, allow_pickle: bool = False, include: Sequence[str] = (
 
 
 def _wanted(files: list[str], allow_pickle: bool, include: Sequence[str]) -> list[str]:
-    """All configs, and the weights that the loaders would take."""
+    """All configs, and the weights that the loaders would take; else a denoiser's graph and what lies beside it."""
     found = [name for name in files if name.endswith(("config.json", "model_index.json", ".index.json"))]
     folders = sorted({name.rpartition("/")[0] for name in files})
     for folder in folders:
@@ -50,4 +50,7 @@ def _wanted(files: list[str], allow_pickle: bool, include: Sequence[str]) -> lis
         inside = [name.rpartition("/")[2] for name in files if name.rpartition("/")[0] == folder]
         for stem in (DIFFUSERS, TRANSFORMERS):
             found += [f"{folder}/{name}".lstrip("/") for name in plain_weights(inside, allow_pickle, stem)]
+        if folder in (*DENOISERS, "") and ONNX_FILE in inside and not plain_weights(inside, allow_pickle, DIFFUSERS):
+            beside = [f"{folder}/{name}".lstrip("/") for name in inside if not name.startswith(DIFFUSERS)]
+            found += [name for name in beside if name not in found]
     return found

@@ -5,13 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, cast
 
-import onnx
 import torch
 from torch import Tensor, nn
 
 from samplegraph.models.sources.checkpoint import INDEX, Checkpoint, find_checkpoint, read_json
 from samplegraph.models.sources.onnx_call import OnnxCall, OnnxInput, onnx_call
-from samplegraph.models.sources.onnx_refusals import refuse_foreign
+from samplegraph.models.sources.onnx_file import read_onnx
 from samplegraph.models.sources.trained import trained_with
 from samplegraph.models.spec import CONDITION_DTYPES, TIMESTEP_DTYPES, Condition, ModelSpec, TimestepDtype
 from samplegraph.schedulers import OptionError
@@ -28,23 +27,14 @@ class OnnxDenoiser(nn.Module):
     of a pipeline around it say what the graph leaves open.
 
     Raises:
-        OptionError: no such file, not ONNX, or not a denoiser that can be part of a graph (``refuse_foreign``).
+        OptionError: no such file, not ONNX, or not a denoiser that can be part of a graph (``read_onnx``).
     """
 
     def __init__(self, path: Path) -> None:
         super().__init__()
         self.path = path
-        where = f"model={str(path)!r}"
-        try:
-            model = onnx.load(path, load_external_data=False)
-        except OSError as error:
-            raise OptionError(f"{where}: cannot be read ({error.strerror}); give an .onnx file") from error
-        except Exception as error:
-            raise OptionError(f"{where}: is not ONNX ({type(error).__name__}); give a whole .onnx file") from error
-        if not model.graph.node:
-            raise OptionError(f"{where}: holds no graph; give a whole .onnx file")
-        refuse_foreign(model, path)
-        self.call: OnnxCall = onnx_call(model.graph, where)
+        graph = read_onnx(path).model.graph
+        self.call: OnnxCall = onnx_call(graph, f"model={str(path)!r}")
         self.entries = self.call.timestep_entries
         self.spec = _declared(self.call, _around(path), path)
         self._session: Any = None
@@ -63,7 +53,10 @@ class OnnxDenoiser(nn.Module):
 
             options = onnxruntime.SessionOptions()
             options.log_severity_level = 3
-            self._session = onnxruntime.InferenceSession(str(self.path), options, ["CPUExecutionProvider"])
+            file = read_onnx(self.path)
+            options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(file.folder))
+            graph = file.model.SerializeToString()
+            self._session = onnxruntime.InferenceSession(graph, options, ["CPUExecutionProvider"])
         return self._session.run([self.call.output.name], feeds)[0]
 
 

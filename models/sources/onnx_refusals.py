@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import onnx
-from onnx.external_data_helper import uses_external_data
 
 from samplegraph.schedulers import OptionError
 
@@ -18,11 +17,11 @@ _STANDARD = ("", "ai.onnx")
 
 
 def refuse_foreign(model: onnx.ModelProto, path: Path) -> None:
-    """Look at every node and every tensor, those of branches and local functions too.
+    """Look at every node, those of branches and local functions too.
 
     Raises:
-        OptionError: an operator that is not ONNX's own, whose effects nobody can know, one that draws random numbers,
-            or weights outside the file's folder.
+        OptionError: an operator that is not ONNX's own, whose effects nobody can know, or one that draws random
+            numbers.
     """
     own = {(function.domain, function.name) for function in model.functions}
     for node in _nodes(model):
@@ -37,20 +36,6 @@ def refuse_foreign(model: onnx.ModelProto, path: Path) -> None:
                 f"{where}draws random numbers ({node.op_type}); pass randomness in as an input, or export the model in "
                 "evaluation mode"
             )
-    for tensor in _tensors(model):
-        if uses_external_data(tensor):
-            _refuse_outside(tensor, path)
-
-
-def _refuse_outside(tensor: onnx.TensorProto, path: Path) -> None:
-    location = next((entry.value for entry in tensor.external_data if entry.key == "location"), "")
-    folder = path.resolve().parent
-    found = folder / location
-    what = f"model={str(path)!r}: the weight {tensor.name!r} lies in {location!r}"
-    if not location or Path(location).is_absolute() or not found.resolve().is_relative_to(folder):
-        raise OptionError(f"{what}, outside of the model's folder; put it there and export the model anew")
-    if not found.is_file():
-        raise OptionError(f"{what}, which is not there; keep the files of a model together")
 
 
 def _drops(node: onnx.NodeProto, model: onnx.ModelProto) -> bool:
@@ -80,7 +65,8 @@ def _within(nodes: Iterable[onnx.NodeProto]) -> Iterator[onnx.NodeProto]:
                 yield from _within(graph.node)
 
 
-def _tensors(model: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
+def tensors_of(model: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
+    """Every tensor that the file stores, those in branches and attributes too."""
     yield from model.graph.initializer
     for node in _nodes(model):
         for attribute in node.attribute:

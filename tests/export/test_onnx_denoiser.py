@@ -11,14 +11,14 @@ import pytest
 import torch
 from networks import CrossAttention, seeded
 from onnx import numpy_helper
-from onnx_denoisers import AsOptimum, exported, traced, written
+from onnx_denoisers import AsOptimum, exported, in_hub_cache, traced, written
 from tiny_pipelines import CASES, condition_unet, rows, save
 
 from samplegraph.export import compile
 from samplegraph.export.cli import main
 from samplegraph.models import Sampler, load_model, scheduler_for
 from samplegraph.runtime import Engine, read_manifest
-from samplegraph.schedulers import create
+from samplegraph.schedulers import OptionError, create
 
 
 def sampled(path: Path, inputs: dict[str, Any], shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
@@ -49,12 +49,15 @@ TEXT = {
 }
 
 
-@pytest.mark.parametrize("form", ["open", "static", "external"])
+@pytest.mark.parametrize("form", ["open", "static", "external", "hub"])
 def test_a_traced_unet_is_the_torch_model(form: str, tmp_path: Path) -> None:
     network = condition_unet()
     path = traced(network, tmp_path / "unet.onnx", 2 if form == "static" else None)
-    if form == "external":
+    if form in ("external", "hub"):
         onnx.save(onnx.load(path), path, save_as_external_data=True, location="unet.data", size_threshold=0)
+    if form == "hub":
+        path = in_hub_cache(tmp_path, tmp_path.with_name("hub")) / "unet.onnx"
+        assert path.is_symlink()
     assert close(sampled(path, TEXT, (1, 4, 8, 8)), expected(AsOptimum(network), TEXT))
 
 
@@ -119,6 +122,26 @@ def outside(location: str) -> onnx.TensorProto:
     tensor = onnx.TensorProto(name="w", data_type=1, dims=[1], data_location=onnx.TensorProto.EXTERNAL)
     tensor.external_data.add(key="location", value=location)
     return tensor
+
+
+@pytest.mark.parametrize("how", ["elsewhere", "other repository", "not by the link", "blobs elsewhere"])
+def test_a_link_of_the_hubs_cache_that_leaves_its_repository(how: str, tmp_path: Path) -> None:
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "w.bin").write_bytes(bytes(4))
+    other = in_hub_cache(tmp_path / "own", tmp_path / "hub", "models--owner--other") / "w.bin"
+    location = f"../../blobs/{other.resolve().name}" if how == "not by the link" else "w.bin"
+    written(graph_text(), tmp_path / "own" / "own.onnx", w=outside(location))
+    snapshot = in_hub_cache(tmp_path / "own", tmp_path / "hub")
+    link = snapshot / "w.bin"
+    if how in ("elsewhere", "other repository"):
+        link.unlink()
+        link.symlink_to(tmp_path / "own" / "w.bin" if how == "elsewhere" else other.resolve())
+    if how == "blobs elsewhere":
+        blobs = snapshot.parents[1] / "blobs"
+        blobs.rename(tmp_path / "elsewhere")
+        blobs.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(OptionError, match=r"weight 'w' lies in .*, (outside of the model's folder|which is not there)"):
+        load_model(snapshot / "own.onnx")
 
 
 BRANCH = "c = ReduceMax<keepdims = 0>({sample}) b = Greater(c, w) e = Squeeze(b) y = If(e) <" + (

@@ -7,12 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import huggingface_hub
+import numpy as np
+import onnx
 import pytest
 import torch
+from onnx import numpy_helper
+from onnx_denoisers import in_hub_cache, written
 from safetensors.torch import load_file, save_file
 from tiny_pipelines import CASES, save
 
-from samplegraph.models import load_model
+from samplegraph.models import load_model, scheduler_for
 from samplegraph.models.digits import WEIGHTS
 from samplegraph.models.sources.weights import plain_weights
 from samplegraph.models.tokens import WEIGHTS as LEVELS
@@ -117,6 +121,35 @@ def test_a_folder_on_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert model.spec.name == "church"
     assert (asked["repository"], asked["revision"]) == ("owner/church", "main")
     assert sorted(asked["allow_patterns"]) == sorted(files)
+
+
+def test_a_graph_on_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the cache, whose files are links; beside it lie weights of other programs."""
+    w = numpy_helper.from_array(np.full(1, 0.5, np.float32), "w")
+    (tmp_path / "own" / "unet").mkdir(parents=True)
+    text = "agraph (float[N,2,4] sample, float[N] timestep) => (float[N,2,4] y) { y = Mul(sample, w) }"
+    path = written(text, tmp_path / "own" / "unet" / "model.onnx", w=w)
+    onnx.save(onnx.load(path), path, save_as_external_data=True, location="w.bin", size_threshold=0)
+    save(CASES["ddim"], tmp_path / "ddim")
+    for name in ("model_index.json", "scheduler"):
+        (tmp_path / "ddim" / name).rename(tmp_path / "own" / name)
+    files = [str(path.relative_to(tmp_path / "own")) for path in (tmp_path / "own").rglob("*") if path.is_file()]
+    fetched: list[str] = []
+    monkeypatch.setattr(
+        huggingface_hub.HfApi, "list_repo_files", lambda *_, **__: [*files, "unet/README.md", "vae/model.onnx"]
+    )
+    monkeypatch.setattr(
+        huggingface_hub,
+        "snapshot_download",
+        lambda *_, allow_patterns, **__: (
+            fetched.extend(allow_patterns) or str(in_hub_cache(tmp_path / "own", tmp_path / "hub"))
+        ),
+    )
+    model = load_model("hub:owner/name")
+    assert {"unet/model.onnx", "unet/w.bin", "model_index.json"} <= set(fetched)
+    assert "vae/model.onnx" not in fetched
+    assert scheduler_for(model, 3).name == "ddim"
+    assert torch.equal(model(torch.ones(1, 2, 4), torch.zeros(1)), torch.full((1, 2, 4), 0.5))
 
 
 def test_a_hub_that_cannot_be_reached(monkeypatch: pytest.MonkeyPatch) -> None:
