@@ -8,6 +8,7 @@ sampler + example shapes
   -> sampler graph        each evaluation one opaque node; affine ones without torch (sampling/lower, else trace)
   -> specialised parts    by binding time, for all call sites                        (partial/)
   -> linked graph         sites in place of the opaque nodes, weights shared         (link)
+  -> whole pipeline       modules in front of it and behind it                       (stages/)
   or a table of coefficients and a graph that applies one row, or K      (sampling/recurrent, sampling/repeated)
   -> Program              manifest, serialisation, verification                      (describe, storage/, verification/)
   and from its files: graphs that load faster, engines, a served model               (offline/, engine/, triton/)
@@ -46,6 +47,7 @@ from samplegraph.export.sampling.repeated import repeated_part
 from samplegraph.export.sampling.segment import Segment, chunks, whole
 from samplegraph.export.sampling.trace import trace_sampler
 from samplegraph.export.signature import Signature, signature
+from samplegraph.export.stages.attach import attach_stages
 from samplegraph.export.storage.weights import MODES, SMALL, digest, is_external, tensor_of
 from samplegraph.models import Sampler
 from samplegraph.models.guidance_names import guidance_stem
@@ -105,6 +107,11 @@ def compile(
             f"steps={sampler.scheduler.steps} of {sampler.scheduler.name} never asks the model; give more steps"
         )
     form = parse_layout(layout)
+    if form.takes_more and (sampler.pre or sampler.post is not None):
+        raise ExportError(
+            f"layout={layout!r} has no place for a module in front or behind (pre, post): its graph is called once for "
+            "each evaluation; choose unrolled, chunked:K or loop"
+        )
     phases = Phases(progress)
     wanted = precision_of(sampler.denoiser, precision, keep_fp32)
     sig = signature(sampler, sample_shape, conditions, batch)
@@ -117,7 +124,7 @@ def compile(
     nfe = max(form.size, 1) if tables else max(sum(map(len, evaluations[s.first : s.last])) for s in segments)
     within_budget = partial(budget.check, recurrent=lambda: drives(sampler), force=force)
     within_budget(len(parameters), nfe, size, tell=lambda _: None)  # at least one node for each
-    with phases.phase("capture denoiser"), captures.hashing(sampler.denoiser.network):
+    with phases.phase("capture denoiser"), captures.hashing(sampler):
         targets = _targets(sampler, sig, captures, convert)
     nodes = max(len(target.denoiser.graph) for target in targets.values())
     within_budget(nodes, nfe, size, tell=tell)
@@ -130,6 +137,9 @@ def compile(
                 parts = [recurrent_part(sampler, sig, widest.denoiser, tables, form)]
     else:
         parts = _unrolled(sampler, sig, targets, segments, phases)
+    if sampler.pre or sampler.post is not None:
+        with phases.phase("capture pre and post"):
+            attach_stages(parts, sampler, sig, captures)
     with phases.phase("describe"):
         mode = "external" if weights == "auto" and form.kind == "chunked" else weights
         stored = _stored(targets, parts, mode)
@@ -151,6 +161,9 @@ def _stored(targets: Mapping[int, Target], parts: Sequence[Part], mode: str) -> 
     """
     widest = max(targets.values(), key=lambda target: target.rows).denoiser
     everything = [v for v in widest.graph.initializers.values() if tensor_of(v).nbytes >= SMALL]
+    names = {v.name for v in everything}
+    stages = (v for part in parts for v in part.stage_weights if v.name not in names)
+    everything += [v for v in stages if tensor_of(v).nbytes >= SMALL]
     if is_external(mode, sum(tensor_of(v).nbytes for v in everything)):
         return everything
     return list({w.name: w for part in parts for w in part.weights}.values())
@@ -190,6 +203,10 @@ def default_name(sampler: Sampler, sig: Signature, layout: Layout) -> str:
         stem += f"-begin{task.begin}"
     if task.kind == "inpaint":
         stem += "-inpaint"
+    if sampler.pre:
+        stem += "-pre"
+    if sampler.post is not None:
+        stem += "-post"
     if sig.batch != 1:
         stem += f"-b{sig.batch or 'dynamic'}"
     return stem + (guidance_stem(sampler.guidance) if sig.model_conditions() else "")

@@ -20,6 +20,7 @@ from samplegraph.runtime.manifest import (
     Model,
     NoisePlan,
     SchedulerInfo,
+    Stage,
     Tables,
     Weights,
 )
@@ -36,7 +37,7 @@ def describe(
     part: Part,
 ) -> Manifest:
     """Everything a runtime has to know about one graph of ``sampler`` in the given layout."""
-    scheduler, spec, profile = sampler.scheduler, sampler.spec, sampler.profile
+    scheduler, spec, profile, post = sampler.scheduler, sampler.spec, sampler.profile, sampler.post
     schedule = asdict(spec.noise_schedule) if spec.noise_schedule is not None else None
     draws = tuple(step for step, count in enumerate(profile.draws) for _ in range(count))
     return Manifest(
@@ -55,10 +56,14 @@ def describe(
         versions=versions,
         bindings={name: BindingCost(**asdict(cost)) for name, cost in part.bindings.items()},
         specialised=part.counts,
-        caller=sig.inputs if part.chunk or part.recurrence else (),
+        caller=sig.edge.inputs if part.chunk or part.recurrence else (),
         chunk=part.chunk,
         recurrence=part.recurrence,
         task=sampler.task.kind,
+        results=(sig.edge.output,) if part.segment.outputs[0] != sig.edge.output else (),
+        pre=tuple(Stage(each.source, tuple(each.inputs), each.gives) for each in sampler.entrance.inlet.fronts),
+        post=Stage(post.source, (sig.output.name,), (sig.edge.output.name,)) if post is not None else None,
+        sample=sig.output if post is not None else None,
     )
 
 

@@ -11,6 +11,8 @@ import numpy as np
 import torch
 
 from samplegraph.export.errors import ExportError
+from samplegraph.export.stages.edge import Edge, edge_of
+from samplegraph.export.stages.shapes import front_results
 from samplegraph.models import Sampler
 from samplegraph.models.guidance import NEGATIVE, SCALE
 from samplegraph.models.spec import CONDITION_DTYPES, Condition
@@ -26,9 +28,10 @@ EXAMPLE_BATCH = 2
 
 @dataclass(frozen=True)
 class Signature:
-    """Graph inputs in order, the output, and example conditions (B, ...) for tracing and verification.
+    """The sampler's inputs in order, its output, and example conditions (B, ...) for tracing and verification.
 
-    ``rows`` is the number of rows of a denoiser call, in the examples: twice the batch where it is guided.
+    ``rows`` is the number of rows of a denoiser call, in the examples: twice the batch where it is guided. ``edge`` has
+    what the caller gives and gets: inputs and output of the graph, modules in front and behind included.
     """
 
     batch: int | None
@@ -37,6 +40,7 @@ class Signature:
     guided: tuple[str, ...]
     inputs: tuple[Tensor, ...]
     output: Tensor
+    edge: Edge
 
     @property
     def example_batch(self) -> int:
@@ -50,7 +54,7 @@ class Signature:
 
     @property
     def names(self) -> list[str]:
-        """Names of the graph inputs, in order."""
+        """Names of the sampler's inputs, in order."""
         return [t.name for t in self.inputs]
 
     def model_conditions(self) -> list[str]:
@@ -65,7 +69,8 @@ def signature(
 
     Args:
         sample_shape: (B, ...) or None for the model's declared shape at batch 1.
-        conditions: an example value per model condition, one row or B rows; declared ones may be left out.
+        conditions: an example value per model condition, or per input of a module in front that gives it, one row or B
+            rows; declared ones may be left out.
         batch: B, ``"dynamic"``, or None for the first axis of ``sample_shape``.
 
     Raises:
@@ -84,20 +89,25 @@ def signature(
         takes = f"{declared[0]}, ..." if sampler.spec.any_size else takes
         raise ExportError(f"sample_shape={shape} contradicts the model, which takes (B, {takes})")
     rows = _batch(batch, shape[0])
-    given = dict(conditions or {})
+    given, count = dict(conditions or {}), rows or EXAMPLE_BATCH
+    front = _front_examples(sampler, given, count)
+    made, shown = front_results(sampler, front)
+    _check_results(sampler, made, shape)
     for c in sampler.spec.conditions:
         _check_name(c.name)
-        if c.name not in given:
+        if c.name not in given and c.name not in made:
             given[c.name] = np.full(_usual_shape(c), _example(c), dtype=c.dtype)
-    names = sampler.model_conditions(given)
+    names = sampler.model_conditions([*made, *given])
     for name in names:
         _check_name(name)
     for name in given:
-        if name not in (known := sampler.condition_inputs(names)):
-            takes = ", ".join(known) or "none"
+        if name in made or name not in (known := sampler.condition_inputs(names)):
+            takes = ", ".join([*front, *(each for each in known if each not in made)]) or "none"
             raise ExportError(f"condition {name!r} is not used by this sampler, which takes {takes}")
-    count = rows or EXAMPLE_BATCH
-    examples = {name: _rows(name, given[name], sampler.spec.condition(name), count) for name in names}
+    examples = {
+        name: made[name] if name in made else _rows(name, given[name], sampler.spec.condition(name), count)
+        for name in names
+    }
     guided = tuple(sampler.guided(names))
     axis: int | str = rows or BATCH_AXIS
     noise_shape = sampler.scheduler.noise_shape(shape[1:])
@@ -124,7 +134,46 @@ def signature(
             inputs.append(_condition(name, twin, "negative", examples[twin], sampler.spec.condition(twin), axis))
     text = _OUTPUT.get(sampler.task.kind, "the sample")
     output = Tensor("sample", sampler.scheduler.sample_dtype, (axis, *shape[1:]), "sample", text)
-    return Signature(rows, shape[1:], examples, guided, tuple(inputs), output)
+    fronts = sampler.entrance.inlet.inputs
+    own = {name: _condition(name, name, "condition", front[name], fronts[name], axis) for name in front}
+    edge = edge_of(sampler, inputs, output, own, front, shown)
+    return Signature(rows, shape[1:], examples, guided, tuple(inputs), output, edge)
+
+
+def _front_examples(sampler: Sampler, given: dict[str, Any], count: int) -> dict[str, torch.Tensor]:
+    """Examples of what modules in front take, taken out of ``given`` where they are there."""
+    examples = {}
+    for name, declared in sampler.entrance.inlet.inputs.items():
+        _check_name(name)
+        if name in given:
+            value = given.pop(name)
+        elif declared is not None:
+            value = np.full(_usual_shape(declared), _example(declared), dtype=declared.dtype)
+        else:
+            raise ExportError(
+                f"condition {name!r} is missing: a module in front takes it and does not declare its shape; give an "
+                f"example, as --condition {name}=float32:8 does, or declare spec = FrontSpec(inputs=...)"
+            )
+        examples[name] = _rows(name, value, declared, count)
+    return examples
+
+
+def _check_results(sampler: Sampler, made: Mapping[str, torch.Tensor], shape: Sequence[int]) -> None:
+    """What modules in front give has to be what the sampler takes."""
+    for name, value in made.items():
+        own = next((each for each in sampler.inputs if each.name == name), None)
+        declared, found = sampler.spec.condition(name), tuple(value.shape[1:])
+        if own is not None:
+            axes = own.shape(tuple(shape[1:]))
+            fits, wanted = found == axes and value.dtype == torch.float32, f"float32 {('B', *axes)}"
+        elif declared is not None:
+            fits = declared.takes(found) and _dtype(value) == declared.dtype
+            wanted = f"{declared.dtype} {_axes(declared)}"
+        else:
+            continue
+        if not fits:
+            label = next(each.label for each in sampler.entrance.inlet.fronts if name in each.gives)
+            raise ExportError(f"{label} gives {name} as {_dtype(value)} {('B', *found)}; the model takes {wanted}")
 
 
 def _batch(batch: int | str | None, first: int) -> int | None:

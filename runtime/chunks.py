@@ -63,8 +63,8 @@ class Chunks:
         self._parts = list(zip(manifests, sessions, strict=True))
         one, handed = manifests[0], {"sample"}
         for k, (file, m) in enumerate(zip(files, manifests, strict=True)):
-            own = (m.name, m.layout, m.tables.sha256, m.weights.sha256, m.caller)
-            if own != (one.name, one.layout, one.tables.sha256, one.weights.sha256, one.caller):
+            own = (m.name, m.layout, m.tables.sha256, m.weights.sha256, m.caller, m.result)
+            if own != (one.name, one.layout, one.tables.sha256, one.weights.sha256, one.caller, one.result):
                 raise InputError(f"{file}: is not of the same export as {files[0]}; export all chunks again")
             takes = {t.name.removesuffix(CARRIED) for t in m.inputs if t.role == "carried"}
             known = {t.name for t in m.caller}
@@ -73,6 +73,9 @@ class Chunks:
             if any(t.role != "carried" and t.name not in known for t in m.inputs):
                 raise InputError(f"{file}: takes an input that the sampler does not have; export all chunks again")
             handed = {t.name for t in m.outputs}
+        self._result = one.result.name
+        if self._result not in handed:
+            raise InputError(f"{files[-1]}: does not give {self._result}; export all chunks again")
 
     @property
     def providers(self) -> tuple[str, ...]:
@@ -89,5 +92,6 @@ class Chunks:
             carried = dict(zip((t.name for t in manifest.outputs), outputs, strict=True))
             if watch is not None:
                 assert manifest.chunk is not None
-                watch(Position(manifest.chunk.last - 1, carried["sample"], carried.get("x0")))
-        return carried["sample"]
+                sample = carried[manifest.outputs[0].name]
+                watch(Position(manifest.chunk.last - 1, sample, carried.get("x0")))
+        return carried[self._result]

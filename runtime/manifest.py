@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from samplegraph.runtime.engine_info import EngineInfo
 from samplegraph.runtime.manifest_layouts import CARRIED, Chunk, CoefficientTable, Constants, Recurrence
+from samplegraph.runtime.manifest_stages import Stage
 
 __all__ = [
     "CARRIED",
@@ -35,6 +36,7 @@ __all__ = [
     "OptimizedFor",
     "Recurrence",
     "SchedulerInfo",
+    "Stage",
     "Tables",
     "Tensor",
     "Weights",
@@ -209,7 +211,12 @@ class BindingCost:
 class Manifest:
     """All of it. ``layout`` is ``unrolled``, ``chunked:K``, ``repeated:K``, ``step`` or ``loop``, ``task`` one of
     ``TASKS``; ``versions`` names the tools that wrote the file. ``caller`` are the inputs of the sampler where they are
-    not those of the graph, which then is one of a set (``chunk``) or of one or K evaluations (``recurrence``).
+    not those of the graph, which then is one of a set (``chunk``) or of one or K evaluations (``recurrence``);
+    ``results`` is what it gives where that is another tensor than the graph's first output, as in all chunks but the
+    last of a sampler with a module behind it.
+
+    ``pre`` and ``post`` are the modules in front of and behind the sampler that its graph holds, ``sample`` the final
+    sample that ``post`` is given (None: the sampler's output).
 
     ``bindings`` says what one denoiser evaluation consists of, by what it depends on; ``specialised`` counts the
     denoiser's nodes by what became of them: folded, hoisted, batched over steps, in front per site, per site.
@@ -236,6 +243,10 @@ class Manifest:
     keep_fp32: tuple[str, ...] = ()
     task: str = "generate"
     caller: tuple[Tensor, ...] = ()
+    results: tuple[Tensor, ...] = ()
+    pre: tuple[Stage, ...] = ()
+    post: Stage | None = None
+    sample: Tensor | None = None
     chunk: Chunk | None = None
     recurrence: Recurrence | None = None
     engine: EngineInfo | None = None
@@ -252,15 +263,25 @@ class Manifest:
         return self.caller or self.inputs
 
     @property
+    def result(self) -> Tensor:
+        """What the sampler gives: the sample, or what ``post`` makes of it."""
+        return (self.results or self.outputs)[0]
+
+    @property
     def batch(self) -> int | None:
         """Rows per call, or None where the batch axis is symbolic."""
-        rows = self.outputs[0].shape[0]
+        rows = self.result.shape[0]
         return rows if isinstance(rows, int) else None
 
     @property
     def sample_shape(self) -> tuple[int, ...]:
-        """Shape of one sample, without the batch axis."""
-        return tuple(int(n) for n in self.outputs[0].shape[1:])
+        """Shape of one row of the result, without the batch axis."""
+        return tuple(int(n) for n in self.result.shape[1:])
+
+    @property
+    def shown_shape(self) -> tuple[int, ...]:
+        """Shape of one row of what a preview shows: a sample, before ``post``."""
+        return tuple(int(n) for n in (self.sample or self.result).shape[1:])
 
     def to_json(self) -> str:
         """Stable JSON: sorted keys, one value for one manifest."""

@@ -28,6 +28,7 @@ from samplegraph.runtime.manifest import (
     OptimizedFor,
     Recurrence,
     SchedulerInfo,
+    Stage,
     Tables,
     Tensor,
     Weights,
@@ -128,6 +129,10 @@ def _parse(data: dict[str, Any]) -> Manifest:
         keep_fp32=tuple(str(pattern) for pattern in data.get("keep_fp32", [])),
         task=str(data.get("task", "generate")),
         caller=tuple(_tensor(t) for t in data.get("caller", ())),
+        results=tuple(_tensor(t) for t in data.get("results", ())),
+        pre=tuple(_build(Stage, stage) for stage in data.get("pre", ())),
+        post=_build(Stage, data["post"]) if data.get("post") else None,
+        sample=_tensor(data["sample"]) if data.get("sample") else None,
         chunk=_chunk(data.get("chunk")),
         recurrence=_recurrence(data.get("recurrence")),
         engine=_engine(data.get("engine")),
@@ -141,6 +146,8 @@ def _parse(data: dict[str, Any]) -> Manifest:
         raise ValueError(f"task is {manifest.task!r}")
     if (manifest.layout.partition(":")[0] in RECURRENT) != (manifest.recurrence is not None):
         raise ValueError(f"layout {manifest.layout!r} and the table of coefficients do not go together")
+    if manifest.recurrence is not None and (manifest.pre or manifest.post or manifest.results):
+        raise ValueError("a table of coefficients drives no module in front or behind")
     _whole("noise.slices", manifest.noise.slices, 0)
     if manifest.noise.kind not in ("normal", "uniform"):
         raise ValueError(f"noise.kind is {manifest.noise.kind!r}")

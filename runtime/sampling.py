@@ -51,7 +51,7 @@ def to_device(driver: Driver, manifest: Manifest, request: Request, watching: Wa
         InputError: the engine fails.
         CancelledError: a callback returned False.
     """
-    made = cuda.empty((request.samples, *manifest.sample_shape), manifest.outputs[0].dtype)
+    made = cuda.empty((request.samples, *manifest.sample_shape), manifest.result.dtype)
     first = 0
     for rows, sample in _calls(driver, manifest, request, watching, cuda):
         assert isinstance(sample, DeviceArray)

@@ -62,12 +62,12 @@ class TextEncoder(nn.Module):
     """``input_ids`` (B, 7) -> two conditions, as of a prompt."""
 
     spec = FrontSpec(
-        (Condition("input_ids", (7,), "int64", minimum=0, maximum=20),), ("encoder_hidden_states", "text_embeds")
+        (Condition("input_ids", (7,), "int64", minimum=0, maximum=63),), ("encoder_hidden_states", "text_embeds")
     )
 
     def __init__(self) -> None:
         super().__init__()
-        self.table, self.mix, self.pool = nn.Embedding(21, 6), nn.Linear(6, 6), nn.Linear(6, 4)
+        self.table, self.mix, self.pool = nn.Embedding(64, 6), nn.Linear(6, 6), nn.Linear(6, 4)
 
     def forward(self, input_ids: Tensor) -> tuple[Tensor, Tensor]:
         h = torch.tanh(self.mix(self.table(input_ids)))
@@ -107,10 +107,10 @@ class Decoder(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.up = nn.ConvTranspose2d(4, 3, 2, stride=2)
+        self.mix, self.up = nn.Conv2d(4, 12, 3, padding=1), nn.ConvTranspose2d(12, 3, 2, stride=2)
 
     def forward(self, sample: Tensor) -> Tensor:
-        return torch.sigmoid(self.up(sample / 0.18))
+        return torch.sigmoid(self.up(torch.tanh(self.mix(sample / 0.18))))
 
 
 class UnNormaliser(nn.Module):

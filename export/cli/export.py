@@ -66,6 +66,21 @@ def export(
         bool,
         typer.Option("--allow-pickle", help="Read pickled weights (.bin, .pt, .ckpt), which can run any code."),
     ] = False,
+    pre: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A torch module in front of the sampler, in the same graph: package.module:factory. It gives "
+            "conditions of the model from inputs of its own. Repeatable, in order.",
+            metavar="FACTORY",
+        ),
+    ] = None,
+    post: Annotated[
+        str | None,
+        typer.Option(
+            help="A torch module behind the sampler, in the same graph, that makes its output: package.module:factory.",
+            metavar="FACTORY",
+        ),
+    ] = None,
     scheduler_config: Annotated[
         Path | None, typer.Option(help="A diffusers scheduler_config.json.", metavar="FILE")
     ] = None,
@@ -214,6 +229,7 @@ def export(
         from samplegraph.models import Sampler
         from samplegraph.models.demo import demo_source
         from samplegraph.models.load import load_model
+        from samplegraph.models.stages.load import load_back, load_front
 
     shape = (1, *shape_of("sample_shape", sample_shape)) if sample_shape else None
     rows_of = {key: example_of(key, value) for key, value in examples.items()}
@@ -222,6 +238,7 @@ def export(
 
         def prepare() -> list[Sampler]:
             networks: dict[str, Any] = {}
+            fronts, back = [load_front(source) for source in pre or []], load_back(post) if post is not None else None
             samplers = []
             for job in asked:
                 source = demo_source(job.scheduler) if model is None else model
@@ -240,6 +257,8 @@ def export(
                     strength=strength,
                     begin=begin,
                     inpaint=inpaint,
+                    pre=fronts,
+                    post=back,
                 )
                 samplers.append(sampler)
             return samplers

@@ -71,6 +71,7 @@ def _summary(file: Path, manifest: Manifest) -> Table:
         "scheduler": f"{scheduler.name}, {scheduler.steps} steps, "
         f"NFE {scheduler.nfe}, order {scheduler.order}",
         "task": _task(manifest),
+        **_stages(manifest),
         "precision": manifest.precision
         + (f", but {', '.join(manifest.keep_fp32)} in fp32" if manifest.keep_fp32 else ""),
         "options": _pairs(scheduler.config),
@@ -169,6 +170,16 @@ def _coefficients(manifest: Manifest, step: int) -> str:
 def _task(manifest: Manifest) -> str:
     begin, steps = manifest.scheduler.begin, manifest.scheduler.steps
     return manifest.task.replace("_", " ") + (f", steps {begin} to {steps - 1}" if begin else "")
+
+
+def _stages(manifest: Manifest) -> dict[str, str]:
+    """The modules in front and behind, where there are any."""
+    each = [("pre" if len(manifest.pre) == 1 else f"pre {k}", stage) for k, stage in enumerate(manifest.pre, 1)]
+    each += [("post", manifest.post)] if manifest.post is not None else []
+    return {
+        name: f"{stage.source or 'made in Python'}: {', '.join(stage.inputs)} -> {', '.join(stage.outputs)}"
+        for name, stage in each
+    }
 
 
 def _guidance(manifest: Manifest) -> str:

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from samplegraph.export.cli.errors import needs_extra
 from samplegraph.runtime import InputError
+from samplegraph.runtime.manifest import Tensor
 
 #: Pixels per side that a sample is scaled up towards, and the limit for the whole picture.
 TILE, LIMIT = 128, 2048
@@ -44,8 +45,14 @@ def columns_for(count: int) -> int:
     return min(range(square, 2 * square + 1), key=lambda c: (ceil(count / c) * c - count, c))
 
 
-def grid(samples: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
-    """``(M, C, H, W)`` in [-1, 1] -> ``(height, width, C)`` of bytes; values beyond are clipped.
+def picture_range(tensor: Tensor) -> tuple[float, float]:
+    """What is black and what is white in an output: its declared range, else -1 to 1, as samples have it."""
+    low, high = tensor.minimum, tensor.maximum
+    return (-1.0, 1.0) if low is None or high is None else (low, high)
+
+
+def grid(samples: npt.NDArray[Any], values: tuple[float, float] = (-1.0, 1.0)) -> npt.NDArray[np.uint8]:
+    """``(M, C, H, W)`` in the range ``values`` -> ``(height, width, C)`` of bytes; what is beyond is clipped.
 
     Raises:
         InputError: the samples are not pictures, or hold NaN.
@@ -60,21 +67,22 @@ def grid(samples: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
     gap = max(2, scale * max(height, width) // 16) if count > 1 else 0
     tile = (scale * height + gap, scale * width + gap)
     canvas = np.full((rows * tile[0] + gap, columns * tile[1] + gap, channels), _BACKGROUND, np.uint8)
-    values = np.clip(samples.astype(np.float64), -1, 1)
-    pixels = np.rint((values + 1) * 127.5).astype(np.uint8).transpose(0, 2, 3, 1)
+    low, high = values
+    unit = (np.clip(samples.astype(np.float64), low, high) - low) / (high - low)
+    pixels = np.rint(unit * 255).astype(np.uint8).transpose(0, 2, 3, 1)
     for i, image in enumerate(pixels.repeat(scale, axis=1).repeat(scale, axis=2)):
         top, left = (i // columns) * tile[0] + gap, (i % columns) * tile[1] + gap
         canvas[top : top + scale * height, left : left + scale * width] = image
     return canvas
 
 
-def write_png(samples: npt.NDArray[Any], file: Path) -> None:
-    """Draw ``samples`` (M, C, H, W) into ``file``, whatever its suffix.
+def write_png(samples: npt.NDArray[Any], file: Path, values: tuple[float, float] = (-1.0, 1.0)) -> None:
+    """Draw ``samples`` (M, C, H, W) in the range ``values`` into ``file``, whatever its suffix.
 
     Raises:
         InputError: see ``grid``; or pillow is missing.
     """
-    pixels = grid(samples)
+    pixels = grid(samples, values)
     with needs_extra("cli", "writing a picture"):
         from PIL import Image
     mode = _MODES[pixels.shape[2]]

@@ -49,7 +49,8 @@ def _error(result: Verification | None) -> str:
     if result is None:
         return "not verified"
     worst = max(range(len(result.errors)), key=result.errors.__getitem__)
-    at_worst = f"; worst after step {worst + 1}: {result.errors[worst]:.1e}" if len(result.errors) > 1 else ""
+    place = "behind the last step" if result.timesteps[worst] is None else f"after step {worst + 1}"
+    at_worst = f"; worst {place}: {result.errors[worst]:.1e}" if len(result.errors) > 1 else ""
     diverged = result.divergence()
     return f"{result.error:.1e} relative to eager{at_worst}{f'; {diverged}' if diverged else ''}"
 

@@ -13,7 +13,7 @@ import typer
 from samplegraph.export.atomic import replacing
 from samplegraph.export.cli.console import interruptible, progress_bar, quiet_engine, stdout
 from samplegraph.export.cli.output import check_output
-from samplegraph.export.cli.picture import check_picture, is_picture, write_png
+from samplegraph.export.cli.picture import check_picture, is_picture, picture_range, write_png
 from samplegraph.export.cli.values import parse_seed, parse_settings
 from samplegraph.runtime import Engine, InputError
 from samplegraph.runtime.manifest import RESERVED
@@ -95,8 +95,9 @@ def run(
     if output.suffix.lower() == ".png":
         check_picture(shape)
     loaded = perf_counter()
+    drawn_range = picture_range(engine.manifest.result)
     if previews is not None:
-        check_picture(shape)
+        check_picture(engine.manifest.shown_shape)
         check_output(previews / "step-0.png", (".png",))
 
     def preview(step: int, x0: npt.NDArray[Any]) -> None:
@@ -115,7 +116,7 @@ def run(
             )
         )
     done = perf_counter()
-    write(drawn, output)
+    write(drawn, output, drawn_range)
     size = "x".join(map(str, shape))
     count = f"{len(drawn)} {'sample' if len(drawn) == 1 else 'samples'}"
     stdout().print(
@@ -128,11 +129,11 @@ def run(
         typer.echo(f"note: {note}", err=True)
 
 
-def write(samples: npt.NDArray[Any], output: Path) -> None:
-    """Write ``samples`` (M, ...) as the suffix says."""
+def write(samples: npt.NDArray[Any], output: Path, values: tuple[float, float] = (-1.0, 1.0)) -> None:
+    """Write ``samples`` (M, ...) as the suffix says; a picture from black to white over ``values``."""
     with replacing(output) as temporary:
         if output.suffix.lower() == ".png":
-            write_png(samples, temporary)
+            write_png(samples, temporary, values)
         else:
             with temporary.open("wb") as stream:
                 np.save(stream, samples, allow_pickle=False)

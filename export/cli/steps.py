@@ -22,8 +22,8 @@ def step_table(result: Verification, what: str = "graph") -> Table:
     for first, last in ranges(len(result.errors)):
         span = slice(first, last + 1)
         table.add_row(
-            _span(f"{first + 1}", f"{last + 1}"),
-            _span(f"{result.timesteps[first]:.4g}", f"{result.timesteps[last]:.4g}"),
+            _span(*("post" if result.timesteps[i] is None else f"{i + 1}" for i in (first, last))),
+            _span(*(_timestep(result.timesteps[i]) for i in (first, last))),
             f"{max(result.errors[span]):.1e}",
             *(f"{min(run[span]):.7f}" for run in (result.cosines, *result.others.values())),
         )
@@ -35,6 +35,10 @@ def ranges(count: int) -> Iterator[tuple[int, int]]:
     size = -(-count // _LINES)
     for first in range(0, count, size):
         yield first, min(first + size, count) - 1
+
+
+def _timestep(t: float | None) -> str:
+    return "-" if t is None else f"{t:.4g}"
 
 
 def _span(first: str, last: str) -> str:

@@ -32,6 +32,13 @@ def verify(
         list[str] | None,
         typer.Option(help="A LoRA that was fused into it; repeatable.", metavar="FILE[:SCALE]"),
     ] = None,
+    pre: Annotated[
+        list[str] | None,
+        typer.Option(help="A module in front, as it was given to export; repeatable.", metavar="FACTORY"),
+    ] = None,
+    post: Annotated[
+        str | None, typer.Option(help="The module behind it, as it was given to export.", metavar="FACTORY")
+    ] = None,
     allow_pickle: Annotated[
         bool,
         typer.Option("--allow-pickle", help="Read pickled weights (.bin, .pt, .ckpt), which can run any code."),
@@ -55,6 +62,7 @@ def verify(
         from samplegraph.export.verification.rebuild import rebuild
         from samplegraph.export.verification.verify import verify as compare
         from samplegraph.models.load import BUILT_IN, load_model
+        from samplegraph.models.stages.load import load_back, load_front
 
     source = model or manifest.model.name
     if model is None and source not in BUILT_IN:
@@ -66,10 +74,11 @@ def verify(
 
     def work() -> tuple[Verification, str]:
         network = load_model(source, lora=lora or (), allow_pickle=allow_pickle)
+        around = [load_front(each) for each in pre or []], load_back(post) if post is not None else None
         if made is not None:
-            sampler, sig = rebuild(manifest, network, rows_for(made))
+            sampler, sig = rebuild(manifest, network, *around, rows=rows_for(made))
             return against_eager(file, sampler, sig, start, cancelled)
-        sampler, sig = rebuild(manifest, network)
+        sampler, sig = rebuild(manifest, network, *around)
         tables, optimized = manifest.tables, manifest.optimized_for
         return compare(file, sampler, sig, tables.visited, optimized, manifest.precision, seed=start), ""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 
 import onnx_ir as ir
@@ -19,9 +19,10 @@ from samplegraph.export.errors import ExportError
 from samplegraph.export.passes.pipeline import tidy_denoiser
 from samplegraph.export.passes.shared_constants import share_constants
 from samplegraph.export.signature import BATCH_AXIS, Signature
+from samplegraph.export.stages.capture import capture_stage
 from samplegraph.export.storage.raw import Digests
 from samplegraph.export.storage.weights import SMALL
-from samplegraph.models import Denoiser
+from samplegraph.models import Back, Denoiser, Front
 from samplegraph.models.denoiser import first_tensor
 from samplegraph.models.sources.onnx_denoiser import OnnxDenoiser
 
@@ -45,9 +46,9 @@ class Captures:
         self._networks: list[nn.Module] = []
         self.digests = Digests()
 
-    def hashing(self, network: nn.Module) -> AbstractContextManager[None]:
-        """While the block runs, take the digests of the network's weights, which are needed later on."""
-        weights = (t.detach() for t in (*network.parameters(), *network.buffers()) if t.device.type == "cpu")
+    def hashing(self, module: nn.Module) -> AbstractContextManager[None]:
+        """While the block runs, take the digests of the module's weights, which are needed later on."""
+        weights = (t.detach() for t in (*module.parameters(), *module.buffers()) if t.device.type == "cpu")
         return self.digests.ahead(TorchTensor(t) for t in weights if t.nbytes >= SMALL)
 
     def get(self, denoiser: Denoiser, sig: Signature, rows: int | None = None) -> ir.Model:
@@ -67,6 +68,15 @@ class Captures:
             share_constants(model, [m for k, m in self._models.items() if k[0] == key[0]])
             self._models[key] = model
             self._networks.append(denoiser.network)  # keeps the id taken
+        return self._models[key]
+
+    def stage(self, stage: Front | Back, examples: Mapping[str, torch.Tensor], axis: str | None) -> ir.Model:
+        """The captured and tidied module in front or behind, for these inputs (see ``capture_stage``)."""
+        shapes = tuple((name, value.dtype, value.shape) for name, value in examples.items())
+        key = (id(stage.module), type(stage), stage.spec, axis, shapes)
+        if key not in self._models:
+            self._models[key] = capture_stage(stage, examples, axis, self._cache, self.digests)
+            self._networks.append(stage.module)
         return self._models[key]
 
 

@@ -38,8 +38,12 @@ def export_module(
     inputs: Sequence[str],
     outputs: Sequence[str],
     dynamic: Any,
+    what: str = "the model",
 ) -> ir.Model:
     """torch's exporter, quiet, with its optimiser, of a module or of what ``trace_module`` made of it.
+
+    Args:
+        what: the module, in errors.
 
     Raises:
         NotTracedError: torch cannot trace the module or translate what it does.
@@ -61,12 +65,12 @@ def export_module(
             assert program is not None
             optimise(program.model)
     except Exception as error:
-        raise NotTracedError(reason_of("torch.onnx.export cannot capture the model", error)) from error
+        raise NotTracedError(reason_of(f"torch.onnx.export cannot capture {what}", error)) from error
     model = program.model
     for node in model.graph.all_nodes():
         if node.op_type in RANDOM_OPS:
             raise ExportError(
-                f"the model draws random numbers (op {node.op_type}); pass randomness in as a condition, or call "
+                f"{what} draws random numbers (op {node.op_type}); pass randomness in as a condition, or call "
                 "model.eval() and remove it"
             )
     return model

@@ -16,6 +16,12 @@ from samplegraph.export.passes.tensor_layout import LayoutPass
 
 def tidy_denoiser(model: ir.Model) -> None:
     """Make the captured denoiser small: it is copied once per call site."""
+    tidy_module(model)
+    Sequential(SplitLinearPass(), common.RemoveUnusedNodesPass(), ScopesPass())(model)
+
+
+def tidy_module(model: ir.Model) -> None:
+    """Make a captured module small, whatever its inputs."""
     Sequential(
         common.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0),
         IdleSqueezePass(),
@@ -27,9 +33,6 @@ def tidy_denoiser(model: ir.Model) -> None:
         common.CommonSubexpressionEliminationPass(),
         common.DeduplicateInitializersPass(),
         common.RemoveUnusedNodesPass(),
-        SplitLinearPass(),
-        common.RemoveUnusedNodesPass(),
-        ScopesPass(),
     )(model)
 
 

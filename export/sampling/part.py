@@ -17,9 +17,10 @@ from samplegraph.runtime.manifest import Chunk, Manifest, Recurrence
 
 @dataclass
 class Part:
-    """``weights`` are the network's own that the graph reads, ``bindings`` the cost of one evaluation by binding class,
-    ``work`` that of all; ``counts`` are denoiser nodes by what became of them, ``visited`` names the sample after each
-    step; ``constants`` (rows, width) are what a graph reads from a file beside it.
+    """``weights`` are those that the graph reads: the network's and, as ``stage_weights`` says, those of modules in
+    front and behind; ``bindings`` are the cost of one evaluation by binding class, ``work`` that of all; ``counts`` are
+    denoiser nodes by what became of them, ``visited`` names the sample after each step; ``constants`` (rows, width) are
+    what a graph reads from a file beside it.
     """
 
     model: ir.Model
@@ -32,6 +33,7 @@ class Part:
     chunk: Chunk | None = None
     recurrence: Recurrence | None = None
     constants: Array | None = None
+    stage_weights: list[ir.Value] = field(default_factory=list)
     manifest: Manifest | None = None
 
     @property

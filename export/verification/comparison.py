@@ -13,10 +13,10 @@ class Verification:
     """How far the graph is from eager, over ``rows`` samples.
 
     Args:
-        errors: ``max |graph - eager| / max |eager|`` of the sample after each step; of the final one alone where
-            the graph does not name the others.
+        errors: ``max |graph - eager| / max |eager|`` of the sample after each step, and of the result, where a module
+            behind makes that of the last; of the result alone where the graph does not name the others.
         cosines: cosine of the angle between the two, likewise.
-        timesteps: the timestep of each of them: that of the step's first evaluation.
+        timesteps: the timestep of each of them: that of the step's first evaluation; None of such a result.
         tolerance: largest error allowed at the end; None where only the cosine counts.
         least_cosine: least cosine allowed after any step; None where only the error counts.
         others: cosines of further runs, by what was run.
@@ -24,7 +24,7 @@ class Verification:
 
     errors: tuple[float, ...]
     cosines: tuple[float, ...]
-    timesteps: tuple[float, ...]
+    timesteps: tuple[float | None, ...]
     rows: int
     tolerance: float | None = None
     least_cosine: float | None = None
@@ -58,7 +58,12 @@ class Verification:
             return ""
         least = self.least_cosine
         beyond = f"beyond {self.tolerance:.0e}" if least is None else f"below a cosine of {least:g}"
-        return f"step {i + 1} of {len(self.errors)} (t={self.timesteps[i]:g}) is the first {beyond}"
+        return f"{self.place(i)} is the first {beyond}"
+
+    def place(self, i: int) -> str:
+        """``step 7 of 25 (t=681)``, or ``the result behind step 25``."""
+        steps, t = len(self.errors) - (self.timesteps[-1] is None), self.timesteps[i]
+        return f"the result behind step {steps}" if t is None else f"step {i + 1} of {steps} (t={t:g})"
 
     def _agrees(self, i: int) -> bool:
         if self.least_cosine is None:

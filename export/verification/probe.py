@@ -29,7 +29,7 @@ _PROBE = "probe."
 
 def run_graph(path: Path, inputs: dict[str, torch.Tensor]) -> np.ndarray:
     """The graph's result."""
-    return run_steps(path, inputs, ("sample",))[-1]
+    return run_steps(path, inputs)[-1]
 
 
 def run_steps(
@@ -40,7 +40,8 @@ def run_steps(
     *,
     rounded: bool = False,
 ) -> list[np.ndarray]:
-    """The sample after each step, of a graph, of the set of chunks that it belongs to, or of a graph of evaluations.
+    """The sample after each step, of a graph, of the set of chunks that it belongs to, or of a graph of evaluations;
+    and last the result, where a module behind makes that of the sample.
 
     Args:
         visited: names of the values that hold the sample after each step of a graph that is no such set.
@@ -78,7 +79,9 @@ def drive(path: Path, inputs: Mapping[str, Value], load: Load, visited: Sequence
         return _run_chunks(path, inputs, manifest.chunk, load)
     if manifest.recurrence is not None:
         return _run_evaluations(path, inputs, manifest, manifest.recurrence, load)
-    graph = load(path, ["sample"], visited or ("sample",))
+    result = manifest.result.name
+    last = (result,) if manifest.post or not visited else ()
+    graph = load(path, [result], (*visited, *last))
     graph.run(inputs)
     return graph.samples
 
@@ -89,7 +92,8 @@ def _run_chunks(path: Path, inputs: Mapping[str, Value], first: Chunk, load: Loa
     for file in chunk_files(path, first):
         manifest = read_manifest(file)
         own = [t.name for t in manifest.outputs]
-        graph = load(file, own, manifest.tables.visited)
+        last = own[:1] if manifest.post and not manifest.results else []
+        graph = load(file, own, (*manifest.tables.visited, *last))
         carried = dict(zip(own, graph.run(chunk_feed(manifest, inputs, carried)), strict=True))
         found += graph.samples
     return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,15 +18,23 @@ from samplegraph.schedulers import create, option_defaults
 from samplegraph.schedulers.grids.training import schedule_of
 
 
-def rebuild(manifest: Manifest, model: nn.Module, rows: int | None = None) -> tuple[Sampler, Signature]:
-    """The sampler and graph signature that ``manifest`` describes, over ``model``.
+def rebuild(
+    manifest: Manifest,
+    model: nn.Module,
+    pre: Sequence[nn.Module] = (),
+    post: nn.Module | None = None,
+    *,
+    rows: int | None = None,
+) -> tuple[Sampler, Signature]:
+    """The sampler and graph signature that ``manifest`` describes, over ``model`` and the modules around it.
 
     Args:
         rows: of the examples, where the graph's batch is symbolic; None for the usual number.
 
     Raises:
-        ExportError: the model does not take the inputs that the manifest names.
+        ExportError: model and modules do not take the inputs that the manifest names, or give another output.
     """
+    _refuse_other_stages(manifest, pre, post)
     info = manifest.scheduler
     scheduler = create(info.name, info.steps, **_numbers(info.name, info.config))
     plan = manifest.guidance
@@ -40,15 +48,32 @@ def rebuild(manifest: Manifest, model: nn.Module, rows: int | None = None) -> tu
         guided=plan.conditions or None,
         begin=begin,
         inpaint=manifest.task == "inpaint",
+        pre=pre,
+        post=post,
     )
-    shape = tuple(1 if isinstance(n, str) else n for n in manifest.outputs[0].shape)
+    shape = tuple(1 if isinstance(n, str) else n for n in (manifest.sample or manifest.result).shape)
     examples = {t.name: _example(t.shape, t.dtype, t.minimum) for t in manifest.sampler_inputs if t.role == "condition"}
     batch = manifest.batch or rows or "dynamic"
     sig = signature(sampler, (1, *shape[1:]), examples, batch)
-    expected, found = [t.name for t in manifest.sampler_inputs], sig.names
+    expected, found = [t.name for t in manifest.sampler_inputs], [t.name for t in sig.edge.inputs]
     if expected != found:
         raise ExportError(f"the graph takes {', '.join(expected)}; this model makes one that takes {', '.join(found)}")
+    gives, result = manifest.result, sig.edge.output
+    if (gives.name, gives.shape[1:]) != (result.name, result.shape[1:]):
+        what = f"the graph gives {gives.name} {gives.shape}"
+        raise ExportError(f"{what}; this model makes one that gives {result.name} {result.shape}")
     return sampler, sig
+
+
+def _refuse_other_stages(manifest: Manifest, pre: Sequence[nn.Module], post: nn.Module | None) -> None:
+    """Modules are never made from what a manifest says: it may come from anywhere."""
+    for name, stages, given in (
+        ("pre", manifest.pre, len(pre)),
+        ("post", [manifest.post] if manifest.post else [], int(post is not None)),
+    ):
+        if len(stages) != given:
+            made = " ".join(f"--{name} {stage.source or '...'}" for stage in stages) or f"no --{name}"
+            raise ExportError(f"{name}: {manifest.name} was made with {made}; give the same")
 
 
 def without_network(manifest: Manifest, steps: int, strength: float | None = None) -> Sampler:

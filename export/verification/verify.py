@@ -107,7 +107,7 @@ def measured(
     result = Verification(
         errors_of(found, expected[steps]),
         cosines_of(found, expected[steps]),
-        tuple(step_timesteps(sampler)[steps]),
+        tuple([*step_timesteps(sampler), *([None] if sampler.post else [])][steps]),
         len(expected[-1]),
         tolerance,
         LEAST_COSINE.get(precision),

@@ -33,7 +33,7 @@ class Entrance:
         guidance: Guidance,
         spec: ModelSpec,
     ) -> None:
-        self.inlet = Inlet(fronts, takes, own)
+        self.inlet = Inlet(fronts, takes, own, spec.conditions)
         self._own, self._guidance, self._spec = tuple(own), guidance, spec
 
     def guided(self, given: Iterable[str]) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar
 
 from samplegraph.models.guidance import NEGATIVE
@@ -49,24 +49,34 @@ class Inlet:
         fronts: in order.
         takes: names of the model's conditions; None for any.
         own: names of further inputs of the sampler that a front may give.
+        declared: the model's conditions, as far as it declares them.
 
     Raises:
         OptionError: a front gives what nothing takes, or names clash.
     """
 
-    def __init__(self, fronts: Sequence[Front], takes: Sequence[str] | None, own: Sequence[str]) -> None:
+    def __init__(
+        self,
+        fronts: Sequence[Front],
+        takes: Sequence[str] | None,
+        own: Sequence[str],
+        declared: Sequence[Condition] = (),
+    ) -> None:
         self.fronts = resolved(fronts, takes, own)
         #: What the caller gives, by name.
         self.inputs: dict[str, Condition | None] = {}
         given: list[str] = []
         for front in self.fronts:
-            for name, declared in front.inputs.items():
+            for name, own_declaration in front.inputs.items():
                 if name not in given:
-                    self._enter(front, name, declared)
+                    self._enter(front, name, own_declaration)
             given += [name for name in front.gives if name not in given]
         read = {name for front in self.fronts for name in front.inputs}
         #: What the sampler is given, by name.
         self.gives = tuple(n for n in given if n in own or (n not in read if takes is None else n in takes))
+        for c in (*(c for front in self.fronts for c in front.inputs.values() if c), *declared):
+            if c.name in self.inputs and self.inputs[c.name] is None:  # normalised, and read under its name behind that
+                self.inputs[c.name] = replace(c, null=None, minimum=None, maximum=None)
         raw = [name for name in self.inputs if name not in given and takes is not None and name in (*takes, *own)]
         if raw:
             raise OptionError(f"{raw[0]!r} is an input of a pre module and of the model itself; rename one of them")

@@ -15,8 +15,8 @@ class FrontSpec:
     Args:
         inputs: what it takes by keyword, one row per sample. Under classifier-free guidance an input of a front whose
             conditions are guided has a twin ``negative_<name>``, unless it declares a null value or ``guided=False``
-            (then both branches read it). Where None: the parameters of ``forward`` without a default, of which the
-            caller gives examples.
+            (then both branches read it). Where None: the parameters of ``forward`` without a default, shaped as what a
+            later front or the model reads under that name, else as an example that the caller gives.
         gives: names of what it returns, in order: conditions of the model, ``init_sample`` or ``mask`` of an image to
             image or inpainting sampler, or inputs of a later front. Where None: the name of its only input if the model
             or a later front reads that too (a normaliser), else the only condition of the model that nothing else

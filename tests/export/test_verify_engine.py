@@ -80,7 +80,7 @@ def build(plan: EnginePlan) -> None:
 def against_eager(engine: Path, network: TinyUNet, build: Any = build) -> tuple[Any, str]:
     manifest = read_manifest(engine)
     assert manifest.engine is not None
-    sampler, sig = rebuild(manifest, network, rows_for(manifest.engine))
+    sampler, sig = rebuild(manifest, network, rows=rows_for(manifest.engine))
     return verify_engine(engine, sampler, sig, build)
 
 

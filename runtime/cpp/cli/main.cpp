@@ -70,8 +70,9 @@ int describe(const cli::Arguments& arguments) {
   return 0;
 }
 
-void write(const samplegraph::Array& samples, const std::string& output) {
-  cli::write_file(output, cli::suffix(output) == ".png" ? cli::png_bytes(samples) : cli::npy_bytes(samples));
+void write(const samplegraph::Array& samples, const std::string& output, cli::Range range) {
+  const bool drawn = cli::suffix(output) == ".png";
+  cli::write_file(output, drawn ? cli::png_bytes(samples, range) : cli::npy_bytes(samples));
 }
 
 void report(const cli::Arguments& arguments, const samplegraph::Array& samples, const std::string& output, double load,
@@ -131,7 +132,7 @@ int run(const cli::Arguments& arguments) {
   cli::interrupt_stops(nullptr);
   tell_notes(engine);
   if (output.empty()) return 0;
-  write(samples, output);
+  write(samples, output, cli::range_of(sample));
   report(arguments, samples, output, load, draw, engine.providers());
   return 0;
 }

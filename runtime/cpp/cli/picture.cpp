@@ -59,7 +59,12 @@ void check_picture(const std::vector<std::int64_t>& shape) {
          "height, width); give an --output that ends in .npy");
 }
 
-std::string png_bytes(const samplegraph::Array& samples) {
+Range range_of(const sg_tensor_info& output) {
+  if (std::isnan(output.minimum) || std::isnan(output.maximum)) return {};
+  return {output.minimum, output.maximum};
+}
+
+std::string png_bytes(const samplegraph::Array& samples, Range range) {
   const std::vector<double> values = doubles(samples);
   const int count = static_cast<int>(samples.shape()[0]), channels = static_cast<int>(samples.shape()[1]);
   const int height = static_cast<int>(samples.shape()[2]), width = static_cast<int>(samples.shape()[3]);
@@ -76,9 +81,10 @@ std::string png_bytes(const samplegraph::Array& samples) {
       for (int x = 0; x < scale * width; ++x) {
         for (int channel = 0; channel < channels; ++channel) {
           const int from = ((i * channels + channel) * height + y / scale) * width + x / scale;
-          const double value = std::clamp(values[static_cast<std::size_t>(from)], -1.0, 1.0);
+          const double value = std::clamp(values[static_cast<std::size_t>(from)], range.low, range.high);
+          const double unit = (value - range.low) / (range.high - range.low);
           const int to = ((top + y) * full_width + left + x) * channels + channel;
-          canvas[static_cast<std::size_t>(to)] = static_cast<std::uint8_t>(std::nearbyint((value + 1) * 127.5));
+          canvas[static_cast<std::size_t>(to)] = static_cast<std::uint8_t>(std::nearbyint(unit * 255));
         }
       }
     }

@@ -14,7 +14,14 @@ bool is_picture(const std::vector<std::int64_t>& sample_shape);
 /** Throws UsageError where it cannot. */
 void check_picture(const std::vector<std::int64_t>& sample_shape);
 
-/** The bytes of a PNG file of samples (M, C, H, W) in [-1, 1]. Throws UsageError where they hold NaN. */
-std::string png_bytes(const samplegraph::Array& samples);
+/** The values that are drawn black and white. */
+struct Range {
+  double low = -1, high = 1;
+};
+/** The declared range of an output, else that of samples. */
+Range range_of(const sg_tensor_info& output);
+
+/** The bytes of a PNG file of samples (M, C, H, W). Throws UsageError where they hold NaN. */
+std::string png_bytes(const samplegraph::Array& samples, Range range = {});
 
 }  // namespace cli

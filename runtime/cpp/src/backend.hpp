@@ -12,7 +12,7 @@
 
 namespace sg {
 
-/** After step `step` (from 0): the clean samples predicted last, shaped as the output; null: none yet, or none shown. */
+/** After step `step` (from 0): the clean samples predicted last, shaped as a sample; null: none yet, or none shown. */
 struct Position {
   std::int64_t step = 0;
   const void* x0 = nullptr;

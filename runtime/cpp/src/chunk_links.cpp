@@ -14,6 +14,8 @@ bool same_input(const Tensor& one, const Tensor& other) {
          one.default_value == other.default_value && one.minimum == other.minimum && one.maximum == other.maximum;
 }
 
+bool same_named(const Tensor& one, const Tensor& other) { return one.name == other.name && same_tensor(one, other); }
+
 bool same_export(const Manifest& one, const Manifest& other) {
   return one.name == other.name && one.layout == other.layout && one.tables_sha256 == other.tables_sha256 &&
          one.weights_sha256 == other.weights_sha256 &&
@@ -47,25 +49,26 @@ bool can_be_carried(const Tensor& output, const Tensor& sample) {
 class Linker {
  public:
   Linker(const std::vector<std::string>& files, const std::vector<Manifest>& manifests)
-      : files_(files), manifests_(manifests), slots_{manifests[0].outputs[0].name} {}
+      : files_(files), manifests_(manifests), slots_{manifests[0].graph_outputs[0].name} {}
 
   ChunkLinks link(std::size_t k) {
     const Manifest& own = manifests_[k];
     if (!same_export(own, manifests_[0])) {
       refuse(k, cat("is not of the same export as ", files_[0]));
     }
-    const Tensor& sample = manifests_[0].outputs[0];
+    const Tensor& result = manifests_[0].outputs[0];
+    const Tensor& first = k + 1 == files_.size() ? result : manifests_[0].graph_outputs[0];
     const bool in_place = own.chunk && own.chunk->index == static_cast<std::int64_t>(k) &&
                           own.chunk->count == static_cast<std::int64_t>(files_.size());
-    if (!in_place || own.outputs[0].name != sample.name || !same_tensor(own.outputs[0], sample)) does_not_follow(k);
+    if (!in_place || !same_named(own.outputs[0], result) || !same_named(own.graph_outputs[0], first)) does_not_follow(k);
     ChunkLinks out;
     for (const Tensor& input : own.graph_inputs) out.inputs.push_back(source(k, input));
-    for (std::size_t i = 0; i < own.outputs.size(); ++i) {
-      const Tensor& output = own.outputs[i];
-      if (!can_be_carried(output, sample)) does_not_follow(k);
+    for (std::size_t i = 0; i < own.graph_outputs.size(); ++i) {
+      const Tensor& output = own.graph_outputs[i];
+      if (!can_be_carried(output, result)) does_not_follow(k);
       if (output.role == SG_X0) {
-        if (!same_tensor(output, sample)) does_not_follow(k);
-        out.x0 = i;
+        if (!same_tensor(output, manifests_[0].shown())) does_not_follow(k);
+        if (output.dtype == result.dtype) out.x0 = i;  // what is told of a position has the output's dtype
       }
       out.outputs.push_back(slot(output.name));
     }
@@ -96,8 +99,8 @@ class Linker {
     const std::string tail = kCarried;
     const std::size_t size = input.name.size() - std::min(input.name.size(), tail.size());
     const std::string name = input.name.substr(size) == tail ? input.name.substr(0, size) : input.name;
-    const auto handed = k > 0 ? position(manifests_[k - 1].outputs, name) : std::nullopt;
-    if (!handed || !same_tensor(input, manifests_[k - 1].outputs[*handed])) does_not_follow(k);
+    const auto handed = k > 0 ? position(manifests_[k - 1].graph_outputs, name) : std::nullopt;
+    if (!handed || !same_tensor(input, manifests_[k - 1].graph_outputs[*handed])) does_not_follow(k);
     return {true, slot(name)};
   }
 

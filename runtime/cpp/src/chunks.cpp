@@ -45,7 +45,7 @@ class ChunksBinding : public Binding {
     memory_.reserve(inputs, output);
     for (std::size_t k = 0; k < parts_.size(); ++k) {
       for (std::size_t i = 0; i < parts_[k].links.outputs.size(); ++i) {
-        const Tensor& tensor = parts_[k].manifest.outputs[i];
+        const Tensor& tensor = parts_[k].manifest.graph_outputs[i];
         written(k, i).reserve(byte_count(tensor.dtype, carried_shape(tensor, output[0])));
       }
     }
@@ -53,7 +53,7 @@ class ChunksBinding : public Binding {
     memory_.settled();
   }
   Mirror& input(std::size_t index) override { return memory_.input(index); }
-  Mirror& output() override { return handed_[(parts_.size() - 1) % 2][0]; }
+  Mirror& output() override { return written(parts_.size() - 1, 0); }
   Lane& lane() override { return *lane_; }
   std::size_t parts() const override { return parts_.size(); }
 
@@ -88,7 +88,7 @@ class ChunksBinding : public Binding {
       calls_[k]->input(i, data, shape);
     }
     for (std::size_t i = 0; i < part.links.outputs.size(); ++i) {
-      calls_[k]->output(i, written(k, i).graph(), carried_shape(part.manifest.outputs[i], rows));
+      calls_[k]->output(i, written(k, i).graph(), carried_shape(part.manifest.graph_outputs[i], rows));
     }
   }
 

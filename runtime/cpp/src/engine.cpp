@@ -156,7 +156,9 @@ void Engine::run(const sg_request& request, Context& context, void* output, bool
   const std::int64_t batch = call.output_shape[0], batches = (call.samples + batch - 1) / batch;
   const std::size_t width =
       static_cast<std::size_t>(manifest_.sample_size()) * manifest_.outputs[0].type().size;
-  context.shown = call.output_shape;
+  context.shown.assign(1, batch);
+  const std::vector<Axis>& axes = manifest_.shown().shape;
+  for (std::size_t axis = 1; axis < axes.size(); ++axis) context.shown.push_back(axes[axis].size);
   Lane& lane = context.binding->lane();
   lane.after(request.device_stream);
   for (std::int64_t k = 0; k < batches; ++k) {

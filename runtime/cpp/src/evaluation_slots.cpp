@@ -19,7 +19,7 @@ bool has_shape(const Tensor& tensor, const std::vector<std::int64_t>& sizes) {
 
 class Reader {
  public:
-  explicit Reader(const Manifest& manifest) : manifest_(manifest), sample_(manifest.outputs[0]) {
+  explicit Reader(const Manifest& manifest) : manifest_(manifest), sample_(manifest.graph_outputs[0]) {
     if (sample_.dtype != SG_FLOAT32) unfit(sample_);
     for (const std::int32_t role : {SG_NOISE, SG_INIT_SAMPLE}) {
       const Tensor* given = manifest.input(role);
@@ -31,7 +31,7 @@ class Reader {
     EvaluationSlots out;
     for (const Tensor& each : manifest_.graph_inputs) out.inputs.push_back(input(each));
     complete(true);
-    for (const Tensor& each : manifest_.outputs) {
+    for (const Tensor& each : manifest_.graph_outputs) {
       if (!same_tensor(each, sample_)) unfit(each);
       out.outputs.push_back({each.role == SG_X0 ? Kind::x0 : Kind::reg, each.role == SG_X0 ? 0 : reg(each, "")});
     }

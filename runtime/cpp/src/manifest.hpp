@@ -62,13 +62,17 @@ struct Manifest {
   std::optional<EngineInfo> engine;      // of an engine, in its sidecar
   std::optional<Chunk> chunk;            // of a graph that is one of a set
   std::optional<Recurrence> recurrence;  // of a graph of one evaluation
-  std::vector<Tensor> inputs, outputs;   // what a caller gives; what the graph gives
-  std::vector<Tensor> graph_inputs;      // what the graph takes: `inputs`, but for a part of a sampler
+  std::vector<Tensor> inputs, outputs;   // what a caller gives, and gets: the first of `outputs`
+  std::vector<Tensor> graph_inputs, graph_outputs;  // of the graph: the same, but for a part of a sampler
+  bool staged = false;                   // there are modules in front or behind
+  std::optional<Tensor> sample;          // where a module behind the sampler makes the output of it
 
   /** The first input of that role that a caller gives, or null. */
   const Tensor* input(std::int32_t role) const;
   /** Rows per call, or -1 where any number goes, but for what an engine was built for. */
   std::int64_t batch() const { return outputs[0].shape[0].size; }
+  /** What x0 is shaped as: the sample, whatever a module behind makes of it. */
+  const Tensor& shown() const { return sample ? *sample : outputs[0]; }
   /** Rows of each call of so many samples. */
   std::int64_t rows(std::int64_t samples) const;
   /** Elements of one sample, and of its noise: of tokens these differ. */

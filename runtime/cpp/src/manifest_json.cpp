@@ -62,6 +62,9 @@ void check_noise(const Tensor& each, const Tensor& noise) {
   if (!fits || each.dtype != noise.dtype) damaged(cat(each.name, " has no shape of noise"));
 }
 
+/** Whether a caller gets what the graph gives. */
+bool same_output(const Manifest& manifest) { return manifest.outputs[0].name == manifest.graph_outputs[0].name; }
+
 /** The layout says whether the graph is a part of a sampler. */
 void check_part(const Manifest& manifest) {
   const bool step = manifest.layout == "step" || manifest.layout.rfind("repeated", 0) == 0;
@@ -75,8 +78,12 @@ void check_part(const Manifest& manifest) {
   if (step && manifest.recurrence->tables[0].noise_slices != manifest.slices) {
     damaged("the first table of coefficients and noise.slices contradict each other");
   }
+  if (step && (manifest.staged || !same_output(manifest))) {
+    damaged("a table of coefficients drives no module in front or behind");
+  }
+  if (!chunked && !same_output(manifest)) damaged("its result is not its graph's output, and it is no chunk");
   std::set<std::string> names;
-  for (const std::vector<Tensor>* tensors : {&manifest.graph_inputs, &manifest.outputs}) {
+  for (const std::vector<Tensor>* tensors : {&manifest.graph_inputs, &manifest.graph_outputs}) {
     names.clear();
     for (const Tensor& each : *tensors) {
       if (!names.insert(each.name).second) damaged(cat("two tensors are called ", in_quotes(each.name)));
@@ -87,14 +94,16 @@ void check_part(const Manifest& manifest) {
 /** What the runtime relies on: rows agree, step_noise has its slices, names are told apart. */
 void check(const Manifest& manifest) {
   const Tensor* noise = manifest.input(SG_NOISE);
-  if (manifest.outputs.empty() || (noise == nullptr && manifest.input(SG_INIT_SAMPLE) == nullptr)) {
+  if (manifest.graph_outputs.empty() || (noise == nullptr && manifest.input(SG_INIT_SAMPLE) == nullptr)) {
     damaged("it names no noise input and no init_sample, or no output");
   }
   if (noise == nullptr && manifest.input(SG_STEP_NOISE) != nullptr) damaged("it has step_noise but no noise");
-  const Tensor& sample = manifest.outputs[0];
-  if (sample.shape.empty()) damaged("its output has no batch axis");
-  for (std::size_t axis = 1; axis < sample.shape.size(); ++axis) {
-    if (sample.shape[axis].symbolic()) damaged("its output has a symbolic axis other than the batch");
+  for (const Tensor* rows : {&manifest.outputs[0], &manifest.graph_outputs[0], &manifest.shown()}) {
+    if (rows->shape.empty()) damaged("its output has no batch axis");
+    for (std::size_t axis = 1; axis < rows->shape.size(); ++axis) {
+      if (rows->shape[axis].symbolic()) damaged("its output has a symbolic axis other than the batch");
+    }
+    if (rows->shape[0].size != manifest.batch()) damaged("its outputs differ in their batch axis");
   }
   std::set<std::string> names;
   for (const Tensor& each : manifest.inputs) {
@@ -179,7 +188,13 @@ Manifest parse(const Json& data) {
   if (out.inputs.empty()) out.inputs = out.graph_inputs;
   if (const Json* chunk = optional(data, "chunk")) out.chunk = read_chunk(*chunk);
   if (const Json* recurrence = optional(data, "recurrence")) out.recurrence = read_recurrence(*recurrence);
-  for (const Json& each : list(data, "outputs")) out.outputs.push_back(tensor(each));
+  for (const Json& each : list(data, "outputs")) out.graph_outputs.push_back(tensor(each));
+  if (optional(data, "results") != nullptr) {
+    for (const Json& each : list(data, "results")) out.outputs.push_back(tensor(each));
+  }
+  if (out.outputs.empty()) out.outputs = out.graph_outputs;
+  if (const Json* sample = optional(data, "sample")) out.sample = tensor(*sample);
+  out.staged = optional(data, "post") != nullptr || (optional(data, "pre") != nullptr && !list(data, "pre").empty());
   check(out);
   return out;
 }

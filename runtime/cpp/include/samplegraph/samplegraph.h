@@ -206,7 +206,8 @@ typedef struct sg_position {
   int64_t first_row;            /**< x0 is of samples first_row to first_row + shape[0] - 1 */
   const void* x0;               /**< the clean samples predicted last, dtype of output 0, C order, until the callback
                                      returns; NULL: a whole graph, or none predicted yet */
-  const int64_t* shape;         /**< rank axes, those of x0 whether or not it is there */
+  const int64_t* shape;         /**< rank axes, those of x0 whether or not it is there: of a sample, before a module
+                                     behind the sampler has made the output of it */
   size_t rank;
 } sg_position;
 /** Called as sg_progress is, before it; a value other than 0 stops. Must not throw. */

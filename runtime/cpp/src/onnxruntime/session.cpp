@@ -55,7 +55,7 @@ class OrtStop : public StopSignal {
 class OrtGraph : public Graph {
  public:
   OrtGraph(const std::string& file, const Manifest& manifest, const Settings& settings)
-      : parts_{open_library(settings.library), file, manifest.graph_inputs, manifest.outputs, {}, 0, false, {}, {}, {}} {
+      : parts_{open_library(settings.library), file, manifest.graph_inputs, manifest.graph_outputs, {}, 0, false, {}, {}, {}} {
     const std::vector<Provider> asked = known_providers(parts_.library, settings.providers);
     if (on_cuda(asked)) use_memory_of(asked, settings);
     const bool one_shape = asked.empty() || asked[0].name != "tensorrt" || manifest.batch() >= 0;

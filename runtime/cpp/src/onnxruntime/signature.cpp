@@ -156,7 +156,7 @@ ONNXTensorElementDataType element_type(std::int32_t dtype) { return kTypes[dtype
 void compare_signature(const Library& library, OrtSession* session, const std::string& file, const Manifest& manifest) {
   Reader reader(library, session, file);
   compare(file, manifest.graph_inputs, reader.inputs());
-  compare(file, manifest.outputs, reader.outputs());
+  compare(file, manifest.graph_outputs, reader.outputs());
 }
 
 }  // namespace sg::ort

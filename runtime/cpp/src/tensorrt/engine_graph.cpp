@@ -40,7 +40,7 @@ std::string axes_text(const Tensor& tensor) {
 void compare(const std::string& file, const Manifest& manifest, const std::vector<EngineTensor>& tensors) {
   std::map<std::string, const EngineTensor*> rest;
   for (const EngineTensor& each : tensors) rest[each.name] = &each;
-  for (const auto* described : {&manifest.graph_inputs, &manifest.outputs}) {
+  for (const auto* described : {&manifest.graph_inputs, &manifest.graph_outputs}) {
     for (const Tensor& tensor : *described) {
       const auto found = rest.find(tensor.name);
       if (found == rest.end() || !fits(tensor, *found->second, described == &manifest.graph_inputs)) {
@@ -59,7 +59,7 @@ void compare(const std::string& file, const Manifest& manifest, const std::vecto
 class EngineGraph : public Graph {
  public:
   EngineGraph(const std::string& file, const Manifest& manifest, const Settings& settings)
-      : parts_{file, "", manifest.graph_inputs, manifest.outputs, nullptr, settings.cuda_graph, false, {}},
+      : parts_{file, "", manifest.graph_inputs, manifest.graph_outputs, nullptr, settings.cuda_graph, false, {}},
         device_(settings.device) {
     const std::string bytes = read_engine(file, manifest);
     const EngineInfo& made = *manifest.engine;

@@ -1,0 +1,1 @@
+"""Modules in front of and behind the sampler as parts of its graph."""
