@@ -1,7 +1,7 @@
 """The compiler: sampler in, program out.
 
 sampler + example shapes
-  -> signature            graph inputs and output                                    (signature)
+  -> signature            inputs and output of sampler and graph                     (signature, edge/)
   -> denoiser graph       captured once, optimised before anything is unrolled       (denoiser/, passes/)
   -> its precision        float16, bfloat16 or int8 weights, float32 at its edge     (precision/)
   -> segments             the steps that become one graph: all, or chunks            (sampling/segment)

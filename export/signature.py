@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from samplegraph.export.edge.caller import Edge, edge_of
+from samplegraph.export.edge.shapes import front_results
 from samplegraph.export.errors import ExportError
-from samplegraph.export.stages.edge import Edge, edge_of
-from samplegraph.export.stages.shapes import front_results
 from samplegraph.models import Sampler
 from samplegraph.models.guidance import NEGATIVE, SCALE
 from samplegraph.models.spec import CONDITION_DTYPES, Condition
@@ -135,8 +135,8 @@ def signature(
     text = _OUTPUT.get(sampler.task.kind, "the sample")
     output = Tensor("sample", sampler.scheduler.sample_dtype, (axis, *shape[1:]), "sample", text)
     fronts = sampler.entrance.inlet.inputs
-    own = {name: _condition(name, name, "condition", front[name], fronts[name], axis) for name in front}
-    edge = edge_of(sampler, inputs, output, own, front, shown)
+    asked = {name: _condition(name, name, "condition", front[name], fronts[name], axis) for name in front}
+    edge = edge_of(sampler, inputs, output, asked, front, shown)
     return Signature(rows, shape[1:], examples, guided, tuple(inputs), output, edge)
 
 

@@ -148,6 +148,8 @@ def _parse(data: dict[str, Any]) -> Manifest:
         raise ValueError(f"layout {manifest.layout!r} and the table of coefficients do not go together")
     if manifest.recurrence is not None and (manifest.pre or manifest.post or manifest.results):
         raise ValueError("a table of coefficients drives no module in front or behind")
+    if manifest.results and manifest.chunk is None:
+        raise ValueError("its result is not its graph's output, and it is no chunk")
     _whole("noise.slices", manifest.noise.slices, 0)
     if manifest.noise.kind not in ("normal", "uniform"):
         raise ValueError(f"noise.kind is {manifest.noise.kind!r}")

@@ -13,13 +13,13 @@ from torch import nn
 from samplegraph.export.denoiser.capture_cache import CaptureCache
 from samplegraph.export.denoiser.onnx_graph import read_graph
 from samplegraph.export.denoiser.plain_call import call_plainly, check_shape
+from samplegraph.export.denoiser.stage import capture_stage
 from samplegraph.export.denoiser.symbolic_axis import with_axis
 from samplegraph.export.denoiser.torch_export import NotTracedError, export_module, trace_module
 from samplegraph.export.errors import ExportError
 from samplegraph.export.passes.pipeline import tidy_denoiser
 from samplegraph.export.passes.shared_constants import share_constants
 from samplegraph.export.signature import BATCH_AXIS, Signature
-from samplegraph.export.stages.capture import capture_stage
 from samplegraph.export.storage.raw import Digests
 from samplegraph.export.storage.weights import SMALL
 from samplegraph.models import Back, Denoiser, Front

@@ -8,7 +8,7 @@ import onnx_ir as ir
 import torch
 from torch import nn
 
-from samplegraph.export.errors import ExportError
+from samplegraph.export.errors import ExportError, reason_of
 
 
 def call_plainly(network: nn.Module, examples: tuple[torch.Tensor, ...]) -> None:
@@ -39,11 +39,3 @@ def check_shape(output: ir.Value, sample: Sequence[int], wanted: Sequence[int]) 
         f"the model's output has shape {found}, its sample {tuple(sample)}; a denoiser has to "
         f"return a tensor {'shaped like its sample' if tuple(wanted) == tuple(sample) else f'of shape {tuple(wanted)}'}"
     )
-
-
-def reason_of(what: str, error: BaseException) -> str:
-    """One line: ``what``, and the first line of the first cause."""
-    while error.__cause__ is not None:
-        error = error.__cause__
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return f"{what}: {type(error).__name__}: {lines[0] if lines else 'no reason given'}"

@@ -13,8 +13,7 @@ import torch
 from torch import nn
 
 from samplegraph.export.denoiser.optimise import optimise
-from samplegraph.export.denoiser.plain_call import reason_of
-from samplegraph.export.errors import ExportError
+from samplegraph.export.errors import ExportError, reason_of
 from samplegraph.export.graph.builder import OPSET
 from samplegraph.models.sources.onnx_refusals import RANDOM_OPS
 

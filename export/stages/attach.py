@@ -14,10 +14,10 @@ import torch
 from onnx_ir.passes import Sequential, common
 
 from samplegraph.export.denoiser.capture import ROWS, Captures
+from samplegraph.export.edge.caller import GIVEN
 from samplegraph.export.graph.builder import graph_input
 from samplegraph.export.sampling.part import Part
 from samplegraph.export.signature import BATCH_AXIS, Signature
-from samplegraph.export.stages.edge import GIVEN
 from samplegraph.export.stages.on_graph import OnGraph
 from samplegraph.export.storage.weights import tensor_of
 from samplegraph.models import Back, Front, Sampler

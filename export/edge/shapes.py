@@ -8,8 +8,7 @@ from typing import TypeVar
 import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from samplegraph.export.denoiser.plain_call import reason_of
-from samplegraph.export.errors import ExportError
+from samplegraph.export.errors import ExportError, reason_of
 from samplegraph.models import Front, Sampler
 from samplegraph.models.stages.tensors import OnTensors
 from samplegraph.schedulers import OptionError

@@ -10,9 +10,8 @@ from torch import nn
 from torch._ops import OpOverload
 
 from samplegraph.export.denoiser.capture_cache import CaptureCache
-from samplegraph.export.denoiser.plain_call import reason_of
 from samplegraph.export.denoiser.torch_export import NotTracedError, export_module, trace_module
-from samplegraph.export.errors import ExportError
+from samplegraph.export.errors import ExportError, reason_of
 from samplegraph.export.passes.pipeline import tidy_module
 from samplegraph.export.storage.raw import Digests
 from samplegraph.models import Back, Front

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 
 import torch
 
+from samplegraph.export.edge.shapes import back_result
 from samplegraph.export.errors import ExportError
-from samplegraph.export.stages.shapes import back_result
 from samplegraph.models import Sampler
 from samplegraph.models.guidance import NEGATIVE
 from samplegraph.runtime.manifest import CARRIED, Tensor
