@@ -10,7 +10,7 @@ from samplegraph.models.load import load_model
 from samplegraph.schedulers import scheduler_class
 
 #: Scheduler -> built-in model, where it is not the default one.
-DEMO_MODELS: Mapping[str, str] = {"vq_diffusion": "tokens"}
+DEMO_MODELS: Mapping[str, str] = {"vq_diffusion": "tokens", "piflow": "digits-policy"}
 DEFAULT = "digits"
 
 

@@ -13,6 +13,7 @@ from samplegraph.models.clip import clip_x0
 from samplegraph.models.guidance import INPUT, SCALE, Guidance
 from samplegraph.models.guidance_scales import PointScale, point_scales
 from samplegraph.models.spec import LOG_PROBS, ModelSpec
+from samplegraph.models.stepped import Stepped, first_tensor, stepped
 from samplegraph.schedulers import Grid, NoiseSchedule, OptionError, Prediction, Scheduler
 from samplegraph.schedulers.grids.training import (
     EDMSchedule,
@@ -40,13 +41,14 @@ class Denoiser(nn.Module):
 
     def __init__(self, network: nn.Module, spec: ModelSpec, scheduler: Scheduler, guidance: Guidance) -> None:
         super().__init__()
-        self.network = network
         self.spec = spec
         self.guidance = guidance
         self.options = scheduler.prediction
         self.grid = scheduler.grid
         self.prediction_type = _agreed_prediction_type(spec, scheduler)
         self.timesteps = model_timesteps(scheduler.grid, spec)
+        self.network = stepped(network, spec, scheduler, self.timesteps)
+        self.told = isinstance(self.network, Stepped) and self.network.by_step
         self.output_is = parameterisation(scheduler.grid, spec, self.prediction_type)
         self.input_scale, self.input_shift = self.output_is.input_scale, model_shift(scheduler.grid, spec)
         self.splits = spec.learned_variance or scheduler.learned_variance
@@ -130,18 +132,6 @@ class Denoiser(nn.Module):
 def _branches(output: torch.Tensor, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """The unconditional and the conditional rows; ``chunk`` would fix the number of rows in a trace."""
     return output[: x.shape[0]], output[x.shape[0] :]
-
-
-def first_tensor(output: Any) -> torch.Tensor:
-    """The tensor in a network's output: itself, its ``sample`` field, or its first element."""
-    if isinstance(output, torch.Tensor):
-        return output
-    found = getattr(output, "sample", None)
-    if found is None and isinstance(output, tuple | list) and output:
-        found = output[0]
-    if not isinstance(found, torch.Tensor):
-        raise OptionError(f"the model returned {type(output).__name__}; it has to return a tensor shaped like sample")
-    return found
 
 
 def parameterisation(grid: Grid, spec: ModelSpec, prediction_type: str) -> Parameterisation:

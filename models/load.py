@@ -20,7 +20,11 @@ from samplegraph.models.sources.weights import is_pickle
 from samplegraph.schedulers import OptionError
 from samplegraph.schedulers.errors import suggest
 
-BUILT_IN = {"digits": "samplegraph.models.digits:digits", "tokens": "samplegraph.models.tokens:tokens"}
+BUILT_IN = {
+    "digits": "samplegraph.models.digits:digits",
+    "digits-policy": "samplegraph.models.digits:digits_policy",
+    "tokens": "samplegraph.models.tokens:tokens",
+}
 
 
 def load_model(source: str | os.PathLike[str], *, lora: Sequence[str] = (), allow_pickle: bool = False) -> nn.Module:

@@ -18,6 +18,7 @@ from samplegraph.models.spec import ModelSpec, spec_of
 from samplegraph.models.stages.back import Back
 from samplegraph.models.stages.entrance import Entrance
 from samplegraph.models.stages.front import Front
+from samplegraph.models.stepped import network_of
 from samplegraph.models.task import MASK, task_of
 from samplegraph.schedulers import OptionError, Prediction, Profile, Scheduler
 from samplegraph.schedulers.errors import suggest
@@ -101,7 +102,7 @@ class Sampler(nn.Module):
     @property
     def model(self) -> nn.Module:
         """The wrapped network."""
-        return self.denoiser.network
+        return network_of(self.denoiser.network)
 
     def rewired(self, network: nn.Module) -> Sampler:
         """The same sampler over another network of the same declaration."""
@@ -278,7 +279,8 @@ def _conditions_of(model: nn.Module, spec: ModelSpec) -> tuple[list[str] | None,
     if spec.conditions:
         declared = [c.name for c in spec.conditions]
         return declared, declared
-    parameters = list(inspect.signature(model.forward).parameters.values())[2:]
+    others = list(inspect.signature(model.forward).parameters.values())[2:]
+    parameters = [p for p in others if p.name != spec.second_timestep]
     if any(p.kind is p.VAR_KEYWORD for p in parameters):
         takes = None
     else:

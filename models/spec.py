@@ -76,6 +76,8 @@ class ModelSpec:
             ``log_probs``, the logarithms of p(x0 | x_t), (B, token_classes - 1, ...).
         learned_variance: the output has twice the channels of the sample; the second half speaks of the variance.
             Schedulers that do not ask for it leave it out.
+        second_timestep: keyword under which it takes a second ``timestep`` as the first: where the step leads, for a
+            scheduler of mean velocities (flow_map), else the first again.
         any_size: the axes of a sample after the first may have other lengths than ``sample_shape`` says.
         dtype: of the sample that the network takes; that of its parameters where None.
         scheduler_config: the diffusers config of the scheduler that the model came with.
@@ -93,6 +95,7 @@ class ModelSpec:
     guidance_scale: float = 1.0
     learned_variance: bool = False
     token_classes: int | None = None
+    second_timestep: str | None = None
     any_size: bool = False
     scheduler_config: Mapping[str, Any] | None = field(default=None, hash=False)
     dtype: str | None = None

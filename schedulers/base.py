@@ -54,6 +54,7 @@ class Scheduler(nn.Module):
     that every evaluation has to be guided. ``inputs`` are handed to ``begin``, which puts them into the state.
     ``reworks_tables`` says that custom ``timesteps`` and ``sigmas`` are shifted and respaced as its own, and that the
     sigmas leave out the one at which sampling ends.
+    ``mean_velocity`` tells a model that takes a second timestep where the step leads; else that is the first one again.
     ``no_start`` says why no run can start from an image with noise added; ``inverts`` that it leads to the noise.
     """
 
@@ -78,6 +79,7 @@ class Scheduler(nn.Module):
     diffusers_extra_steps: ClassVar[int] = 0
     diffusers_twins: ClassVar[tuple[str, ...]] = ()
     paper: ClassVar[str] = ""
+    mean_velocity: ClassVar[bool] = False
     no_start: ClassVar[str] = ""
     inverts: ClassVar[bool] = False
 

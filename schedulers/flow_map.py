@@ -14,12 +14,13 @@ class FlowMap(Scheduler):
     """Steps along the average velocity that a flow-map model predicts (Geng et al. 2025, arXiv:2505.13447, eq. 12).
 
     1 NFE per step, no noise. Order 1 where the model predicts the velocity at its timestep alone: then it is
-    ``flow_match_euler``, over sigmas that are shifted once and end one step before 0. A network that is told where the
-    step leads too reads it off the timestep: between the steps of one grid the one determines the other.
+    ``flow_match_euler``, over sigmas that are shifted once and end one step before 0. A model that declares a second
+    timestep is told there where the step leads, 0 in the last one.
     """
 
     default_prediction_type = "flow_prediction"
     reworks_tables = True
+    mean_velocity = True
     diffusers_class = "FlowMapEulerDiscreteScheduler"
     paper = "arXiv:2505.13447"
     grid_defaults = {**PLAIN_FLOW_DEFAULTS, "timesteps": None, "sigmas": None}

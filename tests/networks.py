@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -51,6 +52,16 @@ class TinyUNet(nn.Module):
         h = self.norm(self.first(sample)) * (1 + scale) + shift
         out: Tensor = sample * 0.9 + torch.tanh(self.last(torch.nn.functional.silu(h))) * 0.3
         return out
+
+
+class TinyPolicy(TinyUNet):
+    """Ten predictions in the last axis, each of its own: a policy."""
+
+    spec = replace(TinyUNet.spec, name="tinypolicy", prediction_type="flow_prediction")
+
+    def forward(self, sample: Tensor, timestep: Tensor, class_labels: Tensor) -> Tensor:
+        output = super().forward(sample, timestep, class_labels)
+        return torch.cat([output * (1 + 0.1 * k) + 0.05 * k for k in range(10)], dim=-1)
 
 
 class CrossAttention(nn.Module):

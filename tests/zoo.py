@@ -202,6 +202,8 @@ ZOO = [
     # UniPC, whose own rows show its order on sigmas that refine evenly.
     Row("helios", _STRAIGHT, order=3, solves=False),
     Row("helios", {"stage_index": 1, "scheduler_type": "euler"}),
+    # One grid of its own for every number of steps.
+    Row("piflow"),
     # Puts back the noise that the run began with.
     Row("helios_dmd", {"stages": 1}, solves=False),
 ]

@@ -23,8 +23,8 @@ from samplegraph.export.signature import BATCH_AXIS, Signature
 from samplegraph.export.storage.raw import Digests
 from samplegraph.export.storage.weights import SMALL
 from samplegraph.models import Back, Denoiser, Front
-from samplegraph.models.denoiser import first_tensor
 from samplegraph.models.sources.onnx_denoiser import OnnxDenoiser
+from samplegraph.models.stepped import first_tensor
 
 #: The symbolic axis of a denoiser call.
 ROWS = "rows"

@@ -26,6 +26,10 @@ def recurrent_tables(samplers: Sequence[Sampler], layout: Layout) -> Recurrence:
     Raises:
         ExportError: the scheduler is not affine, the model's output holds a variance, or a table would not fit.
     """
+    if len(samplers) > 1 and samplers[0].denoiser.told:
+        raise ExportError(
+            "steps: the network is told, or weighed by, what follows from the number of steps; export one file for each"
+        )
     readings = [_reading(sampler, layout) for sampler in samplers]
     registers = max((r.registers for r in readings), key=len)
     registers += tuple(sorted({name for r in readings for name in r.registers} - set(registers)))
@@ -62,6 +66,8 @@ def sampler_digest(sampler: Sampler) -> str:
         "timestep_dtype": spec.timestep_dtype,
         "noise_schedule": plain(vars(spec.noise_schedule)) if spec.noise_schedule else None,
     }
+    if sampler.denoiser.told:
+        own["steps"] = scheduler.steps  # what the network holds of them is in the graph
     return hashlib.sha256(json.dumps(own, sort_keys=True).encode()).hexdigest()
 
 

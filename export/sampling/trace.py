@@ -68,21 +68,30 @@ class _Flat(nn.Module):
         *earlier, last = self.sampler.walk(self.segment.indices, carried, noise, step_noise, given)
         named = {"sample": last.sample, **{f"state_{j}": value for j, value in enumerate(last.state)}, "x0": last.x0}
         handed = [value for t in self.segment.outputs[1:] if (value := named[t.name]) is not None]
-        return last.sample, *(_marked(value) for value in (*handed, *(position.sample for position in earlier)))
+        values = (*handed, *(position.sample for position in earlier))
+        return last.sample, *(_marked(value, k) for k, value in enumerate(values))
 
 
-def _marked(x: torch.Tensor) -> torch.Tensor:
-    """``x`` behind a node that no optimiser knows, so that each mark is an output of its own."""
-    return torch.onnx.ops.symbolic(f"{DOMAIN}::{VISITED}", (x,), dtype=x.dtype, shape=x.shape, version=1)
+def _marked(x: torch.Tensor, number: int) -> torch.Tensor:
+    """``x`` behind a node that no optimiser knows, and no other equals, so that each mark is an output of its own."""
+    return torch.onnx.ops.symbolic(
+        f"{DOMAIN}::{VISITED}", (x,), {"number": number}, dtype=x.dtype, shape=x.shape, version=1
+    )
 
 
 def _unmark(graph: ir.Graph) -> None:
-    """Let what was marked be the graph's output itself."""
+    """Let what was marked be the graph's output itself; a value that is one already is copied."""
     for k, output in enumerate(graph.outputs):
         node = output.producer()
         if node is not None and node.domain == DOMAIN and node.op_type == VISITED:
             assert node.inputs[0] is not None
-            graph.outputs[k] = node.inputs[0]
+            if node.inputs[0] in graph.outputs:
+                copied = ir.node("Identity", [node.inputs[0]])
+                copied.outputs[0].type, copied.outputs[0].shape = output.type, output.shape
+                graph.insert_after(node, copied)
+                graph.outputs[k] = copied.outputs[0]
+            else:
+                graph.outputs[k] = node.inputs[0]
             graph.remove(node, safe=True)
 
 

@@ -26,10 +26,6 @@ REFUSED: Mapping[str, tuple[str | None, str]] = {
         "EntropyBoundScheduler",
         "it accepts tokens by their entropy and draws the others as random integers inside the step",
     ),
-    "piflow": (
-        "PiflowScheduler",
-        "its network returns a policy, a grid of clean samples in the last axis, not one prediction per sample",
-    ),
     "restart": (
         None,
         "it goes back to larger sigmas, and no scheduler here does",

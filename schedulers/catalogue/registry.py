@@ -74,6 +74,7 @@ REGISTRY: Mapping[str, str] = {
     "sa_solver": "SASolver",
     "helios": "Helios",
     "helios_dmd": "HeliosDMD",
+    "piflow": "PiFlow",
 }
 
 #: More steps than any sampler is run with; tables and plans of more would only take time and memory.

@@ -14,6 +14,7 @@ from samplegraph.schedulers.grids.community_grids import GRIDS
 from samplegraph.schedulers.grids.flow_shift import FlowShift
 from samplegraph.schedulers.grids.flow_stage import FlowStage
 from samplegraph.schedulers.grids.noise_schedule import NoiseSchedule
+from samplegraph.schedulers.grids.policy import FlowPolicy
 from samplegraph.schedulers.grids.spacing import SPACINGS
 
 #: Respacings of diffusers, and with those that it lacks.
@@ -51,6 +52,7 @@ _ABOVE_ZERO = {
 _SCHEDULE_FIELDS = tuple(f.name for f in fields(NoiseSchedule))
 _SHIFT_FIELDS = tuple(f.name for f in fields(FlowShift))
 _STAGE_FIELDS = tuple(f.name for f in fields(FlowStage))
+_POLICY_FIELDS = tuple(f.name for f in fields(FlowPolicy))
 #: Options of every scheduler over a discrete noise schedule, with their defaults.
 SCHEDULE_DEFAULTS: Mapping[str, object] = {
     **{f.name: f.default for f in fields(NoiseSchedule)},
@@ -88,6 +90,7 @@ class GridOptions:
     schedule: NoiseSchedule = field(default_factory=NoiseSchedule)
     flow: FlowShift = field(default_factory=FlowShift)
     stage: FlowStage = field(default_factory=FlowStage)
+    policy: FlowPolicy = field(default_factory=FlowPolicy)
     timestep_spacing: str = "leading"
     steps_offset: int = 0
     timesteps: Sequence[float] | None = None
@@ -169,12 +172,14 @@ class GridOptions:
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> GridOptions:
-        """Build from flat options, those of ``NoiseSchedule``, ``FlowShift`` and ``FlowStage`` among them."""
+        """Build from flat options, those of the schedule, the shift, the stage and the policy among them."""
         schedule = NoiseSchedule(**{k: v for k, v in values.items() if k in _SCHEDULE_FIELDS})
         flow = FlowShift(**{k: v for k, v in values.items() if k in _SHIFT_FIELDS})
         stage = FlowStage(**{k: v for k, v in values.items() if k in _STAGE_FIELDS})
-        nested = (*_SCHEDULE_FIELDS, *_SHIFT_FIELDS, *_STAGE_FIELDS)
-        return cls(schedule=schedule, flow=flow, stage=stage, **{k: v for k, v in values.items() if k not in nested})
+        policy = FlowPolicy(**{k: v for k, v in values.items() if k in _POLICY_FIELDS})
+        nested = (*_SCHEDULE_FIELDS, *_SHIFT_FIELDS, *_STAGE_FIELDS, *_POLICY_FIELDS)
+        others = {k: v for k, v in values.items() if k not in nested}
+        return cls(schedule=schedule, flow=flow, stage=stage, policy=policy, **others)
 
     @property
     def torch_dtype(self) -> torch.dtype:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from networks import CrossAttention, TinyDiT, TinyUNet, Unconditional, seeded
+from networks import CrossAttention, TinyDiT, TinyPolicy, TinyUNet, Unconditional, seeded
 from torch import nn
 from triton_files import model_config_schema
 
@@ -29,6 +29,7 @@ def denoisers() -> dict[str, nn.Module]:
     for name, kind in (("tinyflow", "flow_prediction"), ("tinyv", "v_prediction")):
         made[name] = TinyUNet()
         made[name].spec = replace(TinyUNet.spec, name=name, prediction_type=kind)
+    made["tinypolicy"] = TinyPolicy()
     return {name: seeded(model) for name, model in made.items()} | {"tokens": tokens()}
 
 
@@ -36,7 +37,8 @@ def denoisers() -> dict[str, nn.Module]:
 def denoiser_of(denoisers: dict[str, nn.Module]) -> Callable[[str], nn.Module]:
     """A small denoiser for a scheduler of that name; it takes ``class_labels``."""
     kinds = {"log_probs": "tokens", "flow_prediction": "tinyflow", "v_prediction": "tinyv"}
-    return lambda name: denoisers[kinds.get(scheduler_class(name).default_prediction_type, "tiny")]
+    own = {"piflow": "tinypolicy"}
+    return lambda name: denoisers[own.get(name) or kinds.get(scheduler_class(name).default_prediction_type, "tiny")]
 
 
 @pytest.fixture

@@ -120,7 +120,6 @@ CASES: list[tuple[str, Any, dict[str, Any], list[str]]] = [
     ("unipc", 5, {"shift_terminal": 0.1}, ["shift_terminal", "use_flow_sigmas=True"]),
     ("unipc", 5, {"use_dynamic_shifting": True, "use_flow_sigmas": True}, ["use_dynamic_shifting=True", "mu"]),
     ("amused", 5, {}, ["'amused'", "is not among the schedulers", "tokens"]),
-    ("piflow", 5, {}, ["'piflow'", "policy"]),
     ("sa_solver", 5, {"predictor_order": 5}, ["predictor_order=5", "1 to 4"]),
     (
         "sa_solver",
