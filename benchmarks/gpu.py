@@ -8,8 +8,7 @@
 Runs from a checkout: `pip install --no-deps --no-build-isolation -e .` works offline, and is not needed. Each column
 needs what it is made of (torch, diffusers, onnxruntime-gpu, tensorrt, tensorrt-rtx; cuda-python where torch is missing)
 and says so where that is absent; `pip install --no-index --find-links WHEELS` brings it to a machine without network.
-With --light random weights are left out of DIR and drawn again from their names: 20 MB for the first three models;
-that of Stable Diffusion's size keeps 310 MB, parts of weights that were cut before they were rounded to float16.
+With --light random weights are left out of DIR and drawn again from their names.
 Times are medians by device events; float32 is computed with TF32 off.
 """
 
@@ -161,16 +160,71 @@ def write_weights(path: Path, tensors: Sequence[tuple[str, list[int]]], dtype: s
             stream.write(drawn_weight(name, tuple(shape)).astype(kind).tobytes())
 
 
+def left_out(job: Job, tensors: Sequence[tuple[str, list[int]]]) -> None:
+    """Replace the files of weights beside the graph by recipes: which rows of which drawn weight lie where.
+
+    In float16 those are weights of which the compiler has cut a part, as one of q, k and v, before it rounded them, and
+    those of the timestep's path, which stays in float32.
+    """
+    import onnx
+
+    kind = np.float16 if job.precision == "fp16" else np.float32
+    known = {name: drawn_weight(name, tuple(shape)).astype(kind).reshape(shape[0], -1) for name, shape in tensors}
+    graphs = [onnx.load(path, load_external_data=False) for path in (job.graph, job.network)]
+    stored = [tensor for model in graphs for tensor in model.graph.initializer if tensor.external_data]
+    for file in sorted(job.folder.glob("weights-*.bin")):
+        data, parts = file.read_bytes(), {}
+        for tensor in stored:
+            place = {entry.key: entry.value for entry in tensor.external_data}
+            if place["location"] == file.name:
+                at, length = int(place.get("offset", 0)), int(place["length"])
+                stored_as = onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type)
+                found = np.frombuffer(data[at : at + length], stored_as).reshape(tensor.dims[0], -1)
+                parts[at] = [at, stored_as.str, *rows_of(found, known)]
+        recipe = {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data), "parts": sorted(parts.values())}
+        recipe |= {"dtype": np.dtype(kind).str, "tensors": dict(tensors)}
+        file.with_name(f"{file.name}.recipe").write_text(json.dumps(recipe))
+        file.unlink()
+    job.weights.unlink(missing_ok=True)
+
+
+def rows_of(part: Array, known: dict[str, Array]) -> tuple[str, int, int, bool]:
+    """``(name, first, last, transposed)``: ``part``, or its transpose, is those rows of the weight of that name.
+
+    Raises:
+        Absent: of none.
+    """
+    for transposed, each in ((False, part), (True, part.T)):
+        for name, whole in known.items():
+            if whole.shape[1] != each.shape[1] or len(whole) < len(each):
+                continue
+            for first in np.flatnonzero(whole[:, 0] == each[0, 0]).tolist():
+                if np.array_equal(whole[first], each[0]) and np.array_equal(whole[first : first + len(each)], each):
+                    return name, first, first + len(each), transposed
+    raise Absent(f"a weight of {part.shape} is no part of a random one; prepare without --light")
+
+
+def write_parts(path: Path, recipe: dict[str, Any]) -> None:
+    """A file of parts of drawn weights."""
+    data = np.zeros(recipe["size"], np.uint8)
+    for at, stored_as, name, first, last, transposed in recipe["parts"]:
+        shape = recipe["tensors"][name]
+        rows = drawn_weight(name, tuple(shape)).astype(recipe["dtype"]).reshape(shape[0], -1)[first:last]
+        found = np.ascontiguousarray(rows.T if transposed else rows, stored_as).reshape(-1).view(np.uint8)
+        data[at : at + len(found)] = found
+    path.write_bytes(data.tobytes())
+
+
 def draw_again(folder: Path) -> None:
     """Weights that ``--light`` left out.
 
     Raises:
         Absent: they come out otherwise here.
     """
-    for recipe in folder.glob("*.safetensors.recipe"):
+    for recipe in folder.glob("*.recipe"):
         path, data = recipe.with_suffix(""), json.loads(recipe.read_text())
         if not path.exists():
-            write_weights(path, data["tensors"], data["dtype"])
+            write_parts(path, data) if "parts" in data else write_weights(path, data["tensors"], data["dtype"])
         with path.open("rb") as stream:
             if hashlib.file_digest(stream, "sha256").hexdigest() != data["sha256"]:
                 path.unlink()
@@ -190,7 +244,7 @@ def prepare(job: Job, light: bool, reference: bool, targets: Sequence[str]) -> N
     from samplegraph.schedulers.plans.plan import plan
 
     job.folder.mkdir(parents=True, exist_ok=True)
-    sampler, case, captures = sampler_of(job), CASES[job.model], Captures()
+    sampler, case, captures, tensors = sampler_of(job), CASES[job.model], Captures(), []
     if job.model != "digits":
         dtype = "F16" if job.precision == "fp16" else "F32"
         tensors = [(name, list(v.shape)) for name, v in sampler.model.state_dict().items()]
@@ -244,8 +298,8 @@ def prepare(job: Job, light: bool, reference: bool, targets: Sequence[str]) -> N
         for graph in (job.graph, job.every_step):
             for each in engine_plans(graph, "tensorrt-rtx", targets):
                 build_engine(each)
-    if light:
-        job.weights.unlink(missing_ok=True)
+    if light and job.model != "digits":
+        left_out(job, tensors)
 
 
 def rows_of_one(sampler: Any, case: Any, name: str) -> Array:

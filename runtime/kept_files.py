@@ -1,6 +1,7 @@
 """Files in the user's cache folder: what takes long to make again, and can be made again where it is gone.
 
-A file begins with the digest of the rest. One that cannot be read, or was damaged, is one that is not there.
+A file begins with the SHA-256 of the rest, in hexadecimal digits. One that cannot be read, or was damaged, is one that
+is not there.
 """
 
 from __future__ import annotations
@@ -58,8 +59,8 @@ class KeptFiles:
             return None
         with suppress(OSError):  # a folder that may be read alone
             os.utime(path)
-        digest, kept = data[:32], data[32:]
-        return kept if hashlib.sha256(kept).digest() == digest else None
+        digest, kept = data[:64], data[64:]
+        return kept if hashlib.sha256(kept).hexdigest().encode() == digest else None
 
     def write(self, key: str, data: bytes) -> None:
         """Keep ``data``, if the folder can be written to; a reader finds all of it, or what was there before."""
@@ -67,7 +68,7 @@ class KeptFiles:
         temporary = path.with_name(f".{path.name}.{uuid4().hex}.tmp")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            temporary.write_bytes(hashlib.sha256(data).digest() + data)
+            temporary.write_bytes(hashlib.sha256(data).hexdigest().encode() + data)
             temporary.replace(path)
             self._trim()
         except OSError:

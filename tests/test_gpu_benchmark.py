@@ -87,6 +87,19 @@ def test_a_plain_checkout_without_the_compiler_suffices(graphs: Path, tmp_path: 
     assert [record["final"]["passed"] for record in records] == [True] * 4, done.stdout
 
 
+def test_light_leaves_every_random_weight_out(gpu: Any, tmp_path: Path) -> None:
+    """In float16 too, where parts of weights are in no checkpoint."""
+    options = ("--models", "tiny", "--precision", "fp16")
+    for name, more in (("whole", ()), ("light", ("--light",))):
+        assert gpu.main(["--prepare", str(tmp_path / name), "--no-reference", *options, *more]) == 0
+    weights = sorted(file.name for file in (tmp_path / "whole").iterdir() if file.suffix in (".bin", ".safetensors"))
+    assert len(weights) == 2
+    assert not {*weights} & {file.name for file in (tmp_path / "light").iterdir()}
+    assert max(file.stat().st_size for file in (tmp_path / "light").iterdir()) < 30_000
+    gpu.draw_again(tmp_path / "light")
+    assert all((tmp_path / "light" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes() for name in weights)
+
+
 def test_what_is_far_from_the_cpu_fails(gpu: Any, graphs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = graphs / f"{job(gpu, graphs).stem}.npz"
     with np.load(file) as table:

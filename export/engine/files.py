@@ -26,7 +26,7 @@ from samplegraph.runtime.manifest_file import read_manifest, sidecar
 class EnginePlan:
     """One engine to build: ``output`` from ``graph`` for ``target``, with ``profile`` where its batch is symbolic.
 
-    ``visited`` are names of values inside the graph that the engine gives too, as outputs like its first.
+    ``visited`` are names of samples inside the graph that the engine gives too, as further outputs.
     """
 
     graph: Path
@@ -117,7 +117,8 @@ def engine_of(plan: EnginePlan, listener: Listener) -> tuple[memoryview, Manifes
         refittable=settings.refittable,
         weight_files={name: file_sha256(plan.graph.parent / name) for name in weight_files(manifest)},
     )
-    visited = [replace(manifest.outputs[0], name=name) for name in plan.visited]
+    like = manifest.sample or manifest.outputs[0]
+    visited = [replace(like, name=name) for name in plan.visited]
     return made, replace(manifest, outputs=(*manifest.outputs, *visited), engine=info)
 
 

@@ -13,6 +13,7 @@ import pytest
 from fake_cuda import FakeCuda
 from fake_tensorrt import MAGIC, fake_tensorrt, write_engine
 from networks import TinyUNet, seeded
+from stage_modules import decoder, text_denoiser, text_encoder
 
 from samplegraph.export import Captures, ExportError, VerificationError, compile
 from samplegraph.export.cli import main
@@ -71,7 +72,8 @@ def build(plan: EnginePlan) -> None:
     plan.output.write_bytes(MAGIC + model.SerializeToString())
     own = read_manifest(plan.graph.with_name(plan.output.name)).engine
     assert own is not None
-    outputs = (*manifest.outputs, *(replace(manifest.outputs[0], name=name) for name in plan.visited))
+    like = manifest.sample or manifest.outputs[0]
+    outputs = (*manifest.outputs, *(replace(like, name=name) for name in plan.visited))
     size, digest = plan.output.stat().st_size, file_sha256(plan.output)
     described = replace(manifest, outputs=outputs, engine=replace(own, sha256=digest, bytes=size))
     sidecar(plan.output).write_text(described.to_json(), encoding="utf-8")
@@ -91,6 +93,18 @@ def test_every_step_of_every_layout(layout: str, graphs: dict[str, Path], cuda: 
     assert (len(result.errors), result.rows, why) == (4, 2, "")
     assert max(result.errors) < 1e-5
     assert len(built) == {"unrolled": 1, "chunked:3": 2, "repeated:3": 1, "step": 0}[layout]
+
+
+@pytest.mark.parametrize("layout", ["unrolled", "chunked:2"])
+def test_modules_around_the_sampler(layout: str, cuda: FakeCuda, tmp_path: Path) -> None:
+    around = [text_encoder()], decoder()
+    sampler = Sampler(text_denoiser(), create("ddim", 3), 2.0, pre=around[0], post=around[1])
+    program = compile(sampler, batch="dynamic", layout=layout, weights="embed")
+    engine = engines(Path(program.save(tmp_path / f"{program.manifest.name}.onnx")))
+    again, sig = rebuild(read_manifest(engine), sampler.model, *around, rows=2)
+    result, why = verify_engine(engine, again, sig, build)
+    assert (len(result.errors), result.timesteps[-1], why) == (4, None, "")
+    assert max(result.errors) < 1e-5
 
 
 @pytest.mark.parametrize(("batch", "rows"), [((1, 1, 1), 1), ((1, 4, 8), 2), ((3, 3, 4), 3)])

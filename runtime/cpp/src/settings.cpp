@@ -1,5 +1,6 @@
 #include "settings.hpp"
 
+#include "kept_file.hpp"
 #include "struct_copy.hpp"
 
 namespace sg {
@@ -25,6 +26,7 @@ int threads(const char* name, std::int32_t value) {
 
 Settings settings(const sg_options* given) {
   Settings out;
+  out.kernels = cache_folder();
   if (given == nullptr) return out;
   const sg_options options = copy_struct(given, "sg_options");
   if (options.onnxruntime != nullptr) out.library = options.onnxruntime;
@@ -44,6 +46,7 @@ Settings settings(const sg_options* given) {
   out.device = options.device;
   out.tf32 = options.tf32 != 0;
   out.cuda_graph = options.no_cuda_graph == 0;
+  if (options.kernel_cache != nullptr) out.kernels = options.kernel_cache;
   out.config = pairs("config", options.config_keys, options.config_values, options.config_count);
   if (options.affinity != nullptr) out.config.emplace_back("session.intra_op_thread_affinities", options.affinity);
   if (options.no_spinning != 0) {

@@ -19,6 +19,7 @@ struct Provider {
 struct Settings {
   std::string library;  // of ONNX Runtime; and, of an engine file,
   std::string tensorrt, cuda;
+  std::string kernels;  // the folder where compiled kernels are kept; "" for nowhere
   std::vector<Provider> providers;
   int threads = 0, inter_op_threads = 0, device = 0;
   bool tf32 = false, cuda_graph = true;

@@ -5,13 +5,16 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <chrono>
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <memory>
 #include <thread>
 
 #include "allocations.hpp"
 #include "doubles/cudart.hpp"
+#include "kept_file.hpp"
 #include "samplegraph/samplegraph.hpp"
 #include "setting.hpp"
 #include "sha256.hpp"
@@ -62,6 +65,25 @@ class OnDevice {
   void* data_ = nullptr;
 };
 
+/** Where kernels are kept; gone with this. */
+class Folder {
+ public:
+  Folder() : path(testing::TempDir() + "kernels") { std::filesystem::remove_all(path); }
+  ~Folder() { std::filesystem::remove_all(path); }
+  Folder(const Folder&) = delete;
+  Folder& operator=(const Folder&) = delete;
+  /** The only file in it. */
+  std::string file() const {
+    std::string found;
+    for (const auto& each : std::filesystem::directory_iterator(path)) {
+      EXPECT_EQ(found, "");
+      found = each.path().string();
+    }
+    return found;
+  }
+  std::string path;
+};
+
 class Engines : public testing::Test {
  protected:
   void SetUp() override {
@@ -71,6 +93,7 @@ class Engines : public testing::Test {
     }
     graphs_ = std::string(folder) + "/";
     options_.tensorrt = options_.cuda = SG_TEST_DOUBLES;
+    options_.kernel_cache = "";
     double_reset_counts();
   }
 
@@ -181,6 +204,8 @@ TEST_F(Engines, WhatCannotBeCapturedIsEnqueued) {
 TEST_F(Engines, NothingIsAllocatedAfterTheFirstCall) {
   samplegraph::Options host;
   host.threads = 1;
+  const Folder folder;
+  options_.kernel_cache = folder.path;
   Engine engines[] = {Engine(graph("toy-4"), host), open(built("toy-4")), open(built("toy-4", "tensorrt-rtx"))};
   Request request;
   request.seed(0).set("class_labels", {1, 2, 3, 4});
@@ -225,6 +250,119 @@ TEST_F(Engines, TensorRTRTXCapturesByItself) {
   EXPECT_EQ(double_count("context that captures"), 1);
   EXPECT_EQ(double_count("context that does not capture"), 1);
   EXPECT_EQ(double_count("cudaStreamBeginCapture"), 0);
+}
+
+std::string content(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+TEST_F(Engines, CompiledKernelsAreKeptForTheNextStart) {
+  const Folder folder;
+  options_.kernel_cache = folder.path;
+  const std::string path = built("toy-any", "tensorrt-rtx", "1, 1, 4");
+  struct Start {
+    std::vector<std::int64_t> labels;
+    long compiled, serialized;
+  };
+  for (const Start& start : {Start{{3}, 1, 1}, Start{{3}, 1, 2}, Start{{3, 1, 4}, 2, 3}, Start{{3}, 2, 4}, Start{{3, 1, 4}, 2, 5}}) {
+    Engine engine = open(path);
+    Request request;
+    request.seed(0).set("class_labels", start.labels);
+    for (int i = 0; i < 3; ++i) EXPECT_EQ(floats(engine.sample(request)), reference("toy-any", request));
+    EXPECT_EQ(engine.notes(), "");
+    EXPECT_EQ(double_count("compile"), start.compiled);
+    EXPECT_EQ(double_count("serialize"), start.serialized);  // once for each shape of a start
+  }
+  const std::string bytes = content(path);
+  EXPECT_EQ(folder.file(), cat(folder.path, "/", sg::sha256(bytes.data(), bytes.size()), ".kernels"));
+}
+
+TEST_F(Engines, KernelsAreKeptOnceForEachShape) {
+  const Folder folder;
+  options_.kernel_cache = folder.path;
+  Engine engine = open(built("toy-any", "tensorrt-rtx", "1, 1, 4"));
+  for (int i = 0; i < 3; ++i) {
+    for (const std::vector<std::int64_t>& labels : {std::vector<std::int64_t>{3}, {3, 1, 4}}) {
+      Request request;
+      request.seed(0).set("class_labels", labels);
+      engine.sample(request);
+    }
+  }
+  EXPECT_EQ(double_count("compile"), 2);
+  EXPECT_EQ(double_count("serialize"), 2);
+}
+
+TEST_F(Engines, KernelsThatAreDamagedOrForeignAreCompiledAgain) {
+  const Folder folder;
+  options_.kernel_cache = folder.path;
+  const std::string path = built("toy-1", "tensorrt-rtx");
+  const auto start = [&] {
+    Engine engine = open(path);
+    Request request;
+    request.seed(0).set("class_labels", 3);
+    EXPECT_EQ(floats(engine.sample(request)), reference("toy-1", request));
+    return engine.notes();
+  };
+  EXPECT_EQ(start(), "");
+  const std::string whole = content(folder.file());
+  long compiled = 1;
+  for (const std::string& damaged : {whole.substr(0, 40), whole.substr(0, whole.size() - 1), std::string(whole.size(), '0')}) {
+    std::ofstream(folder.file(), std::ios::binary) << damaged;
+    EXPECT_EQ(start(), "");
+    EXPECT_EQ(double_count("compile"), ++compiled);
+    EXPECT_EQ(content(folder.file()), whole);
+  }
+  const Setting setting("DOUBLE_DRIVER", "590");
+  EXPECT_EQ(start(), cat(folder.file(), ": is of another GPU, driver or version, so its kernels are compiled again"));
+  EXPECT_EQ(double_count("compile"), ++compiled);
+  EXPECT_EQ(start(), "");
+  EXPECT_EQ(double_count("compile"), compiled);
+}
+
+TEST_F(Engines, WhereNoKernelsCanBeKeptAllElseWorks) {
+  const Folder folder;
+  std::ofstream(folder.path) << "a file";
+  for (const char* where : {"", folder.path.c_str(), "/proc/none"}) {
+    options_.kernel_cache = where;
+    Engine engine = open(built("toy-1", "tensorrt-rtx"));
+    Request request;
+    request.seed(0).set("class_labels", 3);
+    EXPECT_EQ(floats(engine.sample(request)), reference("toy-1", request));
+    EXPECT_EQ(engine.notes(), "");
+  }
+  EXPECT_EQ(double_count("compile"), 3);
+  EXPECT_EQ(content(folder.path), "a file");
+}
+
+TEST_F(Engines, TheUsersFolderIsThatOfTheEnvironment) {
+  const Folder folder;
+  options_.kernel_cache.reset();
+  for (const auto& [variable, below] : {std::pair{"SAMPLEGRAPH_CACHE", ""}, std::pair{"XDG_CACHE_HOME", "/samplegraph"}}) {
+    unsetenv("SAMPLEGRAPH_CACHE");
+    const Setting setting(variable, folder.path.c_str());
+    Request request;
+    request.seed(0).set("class_labels", 3);
+    open(built("toy-1", "tensorrt-rtx")).sample(request);
+    EXPECT_TRUE(std::filesystem::is_directory(folder.path + below));
+    std::filesystem::remove_all(folder.path);
+  }
+}
+
+TEST(KeptFiles, TheLongestUnusedGoFirst) {
+  const Folder folder;
+  for (const char* name : {"a", "b", "c"}) sg::write_kept(cat(folder.path, "/", name, ".kernels"), std::string(100, *name));
+  std::ofstream(folder.path + "/of someone else") << std::string(9000, 'x');
+  const auto now = std::filesystem::file_time_type::clock::now();
+  const auto path = [&](const char* name) { return cat(folder.path, "/", name, ".kernels"); };
+  std::filesystem::last_write_time(path("a"), now - std::chrono::hours(3));
+  std::filesystem::last_write_time(path("b"), now - std::chrono::hours(2));
+  std::filesystem::last_write_time(path("c"), now - std::chrono::hours(1));
+  EXPECT_EQ(sg::read_kept(path("a")), std::string(100, 'a'));  // used
+  sg::write_kept(path("d"), std::string(100, 'd'), 3 * 164);
+  EXPECT_EQ(sg::read_kept(path("b")), "");
+  for (const char* name : {"a", "c", "d"}) EXPECT_EQ(sg::read_kept(path(name)), std::string(100, *name));
+  EXPECT_TRUE(std::filesystem::exists(folder.path + "/of someone else"));
 }
 
 TEST_F(Engines, ArraysOnTheDeviceAreReadAndWrittenThere) {

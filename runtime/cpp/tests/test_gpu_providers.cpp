@@ -6,6 +6,7 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <thread>
 
@@ -13,6 +14,7 @@
 #include "samplegraph/samplegraph.hpp"
 #include "setting.hpp"
 #include "support.hpp"
+#include "text.hpp"
 
 namespace {
 
@@ -36,6 +38,7 @@ class GpuProviders : public testing::Test {
     options_.onnxruntime = SG_TEST_DOUBLES "/onnxruntime";
     options_.cuda = SG_TEST_DOUBLES;
     options_.threads = 1;
+    options_.kernel_cache = "";
     told_ = testing::TempDir() + "told";
     std::remove(told_.c_str());
     setenv("DOUBLE_TOLD", told_.c_str(), 1);
@@ -128,6 +131,19 @@ TEST_F(GpuProviders, TensorRTTakesOneShapeForAGraph) {
   const Setting override("NVIDIA_TF32_OVERRIDE", "0");
   EXPECT_EQ(open({"nvtensorrtrtx"}, "toy-any").notes(), "");
   EXPECT_TRUE(was_told("nvtensorrtrtx enable_cuda_graph=1\n"));
+}
+
+TEST_F(GpuProviders, TensorRTRTXIsToldWhereToKeepKernels) {
+  const Setting setting("DOUBLE_STARTS", "tensorrt nvtensorrtrtx");
+  const std::string folder = testing::TempDir() + "kernels-of-providers";
+  options_.kernel_cache = folder;
+  open({"nvtensorrtrtx"});
+  EXPECT_TRUE(was_told(sg::cat("nvtensorrtrtx enable_cuda_graph=1 nv_runtime_cache_path=", folder, "/onnxruntime\n")));
+  EXPECT_TRUE(std::filesystem::is_directory(folder + "/onnxruntime"));
+  std::filesystem::remove_all(folder);
+  options_.kernel_cache = "";
+  open({"nvtensorrtrtx"});
+  EXPECT_FALSE(was_told("nv_runtime_cache_path"));
 }
 
 TEST_F(GpuProviders, AutoTakesTheBestThatStarts) {

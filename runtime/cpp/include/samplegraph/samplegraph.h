@@ -162,8 +162,10 @@ typedef struct sg_options {
   int32_t tf32;                 /**< 1: CUDA may multiply float32 matrices with 10 bits of mantissa; engines never do */
   int32_t no_cuda_graph;        /**< 1: a GPU does not replay captured work, which it does where it can */
   int32_t reserved;             /**< 0 */
+  const char* kernel_cache;     /**< the folder where kernels are kept that TensorRT-RTX compiles in the first run, for the next
+                                     start; "": nowhere; NULL: $SAMPLEGRAPH_CACHE, else that of the user's caches */
 } sg_options;
-#define SG_OPTIONS_INIT { sizeof(sg_options), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+#define SG_OPTIONS_INIT { sizeof(sg_options), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
 
 /**
  * Load `path`: a graph, or an engine file that `samplegraph build` made for this GPU, with its sidecar beside it.

@@ -19,6 +19,7 @@
 #include <functional>
 #include <initializer_list>
 #include <memory>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <type_traits>
@@ -328,6 +329,7 @@ struct Options {
   std::string tensorrt, cuda;  // of engine files
   int device = 0;
   bool tf32 = false, cuda_graph = true;
+  std::optional<std::string> kernel_cache;  // none: the user's cache folder; "": nowhere
 };
 
 /** A compiled sampler, loaded. */
@@ -357,6 +359,7 @@ class Engine {
     fields.device = options.device;
     fields.tf32 = options.tf32 ? 1 : 0;
     fields.no_cuda_graph = options.cuda_graph ? 0 : 1;
+    fields.kernel_cache = options.kernel_cache ? options.kernel_cache->c_str() : nullptr;
     open(path, fields);
   }
   Engine(const std::string& path, const sg_options& options) { open(path, options); }

@@ -1,6 +1,8 @@
 /** Execution providers for NVIDIA GPUs: which work on CUDA's memory, and the options they are given. */
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
+#include <system_error>
 
 #include "onnxruntime/providers.hpp"
 #include "text.hpp"
@@ -47,6 +49,12 @@ std::vector<Provider> with_options(std::vector<Provider> providers, const GpuOpt
     const Row* row = row_of(each);
     if (row == nullptr) continue;
     if (wanted.graphs) add(each, row->graphs, "1");
+    if (each.name == "nvtensorrtrtx" && !wanted.kernels.empty()) {
+      const std::string folder = wanted.kernels + "/onnxruntime";
+      std::error_code error;
+      std::filesystem::create_directories(folder, error);
+      if (!error) add(each, "nv_runtime_cache_path", folder.c_str());
+    }
     if (each.name == "cuda") {
       add(each, "use_tf32", wanted.tf32 ? "1" : "0");
     } else if (!wanted.tf32 && (overridden == nullptr || std::strcmp(overridden, "0") != 0)) {

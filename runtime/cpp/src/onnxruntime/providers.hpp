@@ -24,8 +24,9 @@ int device_of(const Provider& provider);
 /** What is wanted of a GPU's provider, where its options do not say. */
 struct GpuOptions {
   bool tf32 = false, graphs = false;
+  std::string kernels;  // the folder where compiled kernels are kept; "" for nowhere
 };
-/** `providers` with options for TF32 and CUDA graphs; an option that is there already stays as it is. */
+/** `providers` with options for TF32, CUDA graphs and kept kernels; what is given already stays as it is. */
 std::vector<Provider> with_options(std::vector<Provider> providers, const GpuOptions& wanted, Notes& notes);
 /** Whether one of them is told to capture CUDA graphs. */
 bool captures(const std::vector<Provider>& providers);

@@ -59,7 +59,7 @@ class OrtGraph : public Graph {
     const std::vector<Provider> asked = known_providers(parts_.library, settings.providers);
     if (on_cuda(asked)) use_memory_of(asked, settings);
     const bool one_shape = asked.empty() || asked[0].name != "tensorrt" || manifest.batch() >= 0;
-    GpuOptions wanted{settings.tf32, cuda_ != nullptr && settings.cuda_graph && one_shape};
+    GpuOptions wanted{settings.tf32, cuda_ != nullptr && settings.cuda_graph && one_shape, settings.kernels};
     std::vector<Provider> told = with_options(asked, wanted, parts_.notes);
     parts_.captures = cuda_ != nullptr && captures(told);
     try {

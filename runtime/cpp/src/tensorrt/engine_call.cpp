@@ -17,7 +17,7 @@ constexpr std::uintptr_t kAlignment = 256;
 class EngineCall : public GraphCall {
  public:
   EngineCall(EngineParts& parts, cuda::CudaLane& lane)
-      : parts_(parts), lane_(lane), captured_(lane), bound_(parts.outputs.size()) {
+      : parts_(parts), lane_(lane), captured_(lane), shapes_(parts.inputs.size()), bound_(parts.outputs.size()) {
     const cuda::Current current(lane.runtime(), lane.device());
     context_ = parts_.engine->context(parts_.cuda_graph);
     if (context_) {
@@ -34,6 +34,7 @@ class EngineCall : public GraphCall {
     if (!context_->set_shape(tensor.name.c_str(), shape)) {
       refuse(cat("does not take ", tensor.name, " of shape ", tuple_text(shape.data(), shape.size())));
     }
+    shapes_[index] = shape;
     Staged& staged = staged_[index];
     staged.from = nullptr;
     if (reinterpret_cast<std::uintptr_t>(data) % kAlignment != 0) {
@@ -55,6 +56,7 @@ class EngineCall : public GraphCall {
     if (captured_) return captured_.launch();
     if (fresh_) check_outputs();
     enqueue();
+    if (fresh_ && parts_.kernels) parts_.kernels->ran(shapes_);
     if (fresh_ && parts_.cuda_graph && !parts_.captures_itself) capture();
     fresh_ = false;
   }
@@ -111,7 +113,7 @@ class EngineCall : public GraphCall {
   std::unique_ptr<Context> context_;
   std::vector<Staged> staged_;
   cuda::Captured captured_;
-  std::vector<Shape> bound_;
+  std::vector<Shape> shapes_, bound_;  // of inputs, and of outputs
   bool fresh_ = true;
 };
 

@@ -9,6 +9,7 @@
 #include "graph.hpp"
 #include "manifest.hpp"
 #include "notes.hpp"
+#include "tensorrt/kernel_cache.hpp"
 #include "tensorrt/vendor.hpp"
 
 namespace sg::trt {
@@ -21,6 +22,7 @@ struct EngineParts {
   bool cuda_graph = true;        // wanted
   bool captures_itself = false;  // the library does it
   Notes notes;
+  std::unique_ptr<KernelCache> kernels;  // null: none are kept
 };
 
 /** Failure SG_NO_MEMORY where the GPU has no room for another context. All that is given outlives the call. */

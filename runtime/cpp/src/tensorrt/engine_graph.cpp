@@ -59,7 +59,7 @@ void compare(const std::string& file, const Manifest& manifest, const std::vecto
 class EngineGraph : public Graph {
  public:
   EngineGraph(const std::string& file, const Manifest& manifest, const Settings& settings)
-      : parts_{file, "", manifest.graph_inputs, manifest.graph_outputs, nullptr, settings.cuda_graph, false, {}},
+      : parts_{file, "", manifest.graph_inputs, manifest.graph_outputs, nullptr, settings.cuda_graph, false, {}, nullptr},
         device_(settings.device) {
     const std::string bytes = read_engine(file, manifest);
     const EngineInfo& made = *manifest.engine;
@@ -77,6 +77,10 @@ class EngineGraph : public Graph {
       throw Failure(SG_BAD_FILE, cat(file, ": ", made.builder, " cannot load it (", parts_.engine->said(), "); ", kRebuild));
     }
     compare(file, manifest, tensors);
+    if (vendor_->compiles() && !settings.kernels.empty()) {
+      const std::string path = cat(settings.kernels, "/", made.sha256, ".kernels");
+      parts_.kernels = std::make_unique<KernelCache>(*parts_.engine, path, parts_.notes);
+    }
   }
 
   std::shared_ptr<Lane> lane() override { return std::make_shared<cuda::CudaLane>(*runtime_, device_); }

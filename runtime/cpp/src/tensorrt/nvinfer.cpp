@@ -18,7 +18,7 @@ namespace sg::trt {
 namespace {
 
 #ifdef SG_TENSORRT_RTX
-constexpr bool kCaptures = true;
+constexpr bool kCaptures = true, kCompiles = true;
 const LibrarySearch& search() {
   static const LibrarySearch found = {
       "TensorRT-RTX", "libtensorrt_rtx.so", "SAMPLEGRAPH_TENSORRT_RTX",
@@ -28,7 +28,7 @@ const LibrarySearch& search() {
   return found;
 }
 #else
-constexpr bool kCaptures = false;
+constexpr bool kCaptures = false, kCompiles = false;
 const LibrarySearch& search() {
   static const LibrarySearch found = {
       "TensorRT", "libnvinfer.so", "SAMPLEGRAPH_TENSORRT", {cat("libnvinfer.so.", NV_TENSORRT_MAJOR), "libnvinfer.so"},
@@ -122,8 +122,18 @@ class NvEngine : public LoadedEngine {
 
   std::string said() override { return log_.take(); }
 
- private:
 #ifdef SG_TENSORRT_RTX
+  bool use_kernels(const std::string& known) override {
+    const std::unique_ptr<nvinfer1::IRuntimeConfig> config(engine_->createRuntimeConfig());
+    if (config) kernels_.reset(config->createRuntimeCache());
+    return kernels_ && !known.empty() && kernels_->deserialize(known.data(), known.size());
+  }
+  std::string kernels() override {
+    const std::unique_ptr<nvinfer1::IHostMemory> made(kernels_ ? kernels_->serialize() : nullptr);
+    return made ? std::string(static_cast<const char*>(made->data()), made->size()) : "";
+  }
+
+ private:
   /** Kernels of a shape are chosen when it is first seen, not later in the background: equal calls give equal samples. */
   nvinfer1::IExecutionContext* make(bool capture) {
     const std::unique_ptr<nvinfer1::IRuntimeConfig> config(engine_->createRuntimeConfig());
@@ -131,9 +141,14 @@ class NvEngine : public LoadedEngine {
     config->setDynamicShapesKernelSpecializationStrategy(nvinfer1::DynamicShapesKernelSpecializationStrategy::kEAGER);
     using Strategy = nvinfer1::CudaGraphStrategy;
     config->setCudaGraphStrategy(capture ? Strategy::kWHOLE_GRAPH_CAPTURE : Strategy::kDISABLED);
+    if (kernels_) config->setRuntimeCache(*kernels_);
     return engine_->createExecutionContext(config.get());
   }
 #else
+  bool use_kernels(const std::string&) override { return false; }
+  std::string kernels() override { return ""; }
+
+ private:
   nvinfer1::IExecutionContext* make(bool) { return engine_->createExecutionContext(); }
 #endif
 
@@ -141,6 +156,9 @@ class NvEngine : public LoadedEngine {
   Log log_;  // outlives what follows
   std::unique_ptr<nvinfer1::IRuntime> runtime_;
   std::unique_ptr<nvinfer1::ICudaEngine> engine_;
+#ifdef SG_TENSORRT_RTX
+  std::unique_ptr<nvinfer1::IRuntimeCache> kernels_;
+#endif
 };
 
 class NvVendor : public Vendor {
@@ -160,6 +178,7 @@ class NvVendor : public Vendor {
 
   const std::string& version() const override { return version_; }
   bool captures() const override { return kCaptures; }
+  bool compiles() const override { return kCompiles; }
   std::unique_ptr<LoadedEngine> deserialize(const void* data, std::size_t bytes, bool host_code) override {
     return std::make_unique<NvEngine>(create_, data, bytes, host_code);
   }

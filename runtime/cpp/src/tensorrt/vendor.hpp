@@ -42,6 +42,10 @@ class LoadedEngine {
   virtual std::vector<EngineTensor> tensors() const = 0;
   /** Null where the library refuses. `capture`: whether it captures CUDA graphs, if it can by itself. */
   virtual std::unique_ptr<Context> context(bool capture) = 0;
+  /** From now on contexts keep the kernels that they compile; `known` are such of an earlier start. False: they do not fit. */
+  virtual bool use_kernels(const std::string& known) = 0;
+  /** What was compiled and is known since use_kernels; "" for nothing. */
+  virtual std::string kernels() = 0;
   /** The first thing that the library found fault with since it was asked last, or a word for none. */
   virtual std::string said() = 0;
 };
@@ -54,6 +58,8 @@ class Vendor {
   virtual const std::string& version() const = 0;
   /** Whether its contexts capture CUDA graphs by themselves. */
   virtual bool captures() const = 0;
+  /** Whether its contexts compile kernels. */
+  virtual bool compiles() const = 0;
   /**
    * An engine that the library refuses gives a LoadedEngine without tensors, which says why. `host_code`: whether it may
    * run code for the host that it carries, as version-compatible engines do.

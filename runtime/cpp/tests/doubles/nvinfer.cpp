@@ -3,7 +3,7 @@
  * runs in ONNX Runtime on the CPU, on memory of the double of the CUDA runtime.
  *
  * Environment: DOUBLE_VERSION ("11.1.0.106" or "1.7.1.116"), DOUBLE_REFUSES: functions that fail, with "-in-capture" only
- * then.
+ * then; DOUBLE_DRIVER: what a cache of kernels has to be from.
  */
 #include <NvInferRuntime.h>
 
@@ -89,10 +89,47 @@ class BoundRun {
   std::unique_ptr<sg::GraphCall> call_;
 };
 
+#ifdef TRT_MAJOR_RTX
+const char* driver() {
+  const char* text = std::getenv("DOUBLE_DRIVER");
+  return text != nullptr ? text : "580";
+}
+
+class MemoryDouble : public IHostMemory {
+ public:
+  explicit MemoryDouble(std::string text) : text_(std::move(text)) {}
+  void* data() const noexcept override { return const_cast<char*>(text_.data()); }
+  std::size_t size() const noexcept override { return text_.size(); }
+
+ private:
+  std::string text_;
+};
+
+/** The driver, and a line for each shape that kernels were compiled for. */
+class CacheDouble : public IRuntimeCache {
+ public:
+  IHostMemory* serialize() const noexcept override {
+    double_count_one("serialize");
+    return new MemoryDouble(std::string(driver()) + known);
+  }
+  bool deserialize(void const* blob, std::size_t size) noexcept override {
+    const std::string text(static_cast<const char*>(blob), size), here = driver();
+    if (text.compare(0, here.size(), here) != 0) return false;
+    known = text.substr(here.size());
+    return true;
+  }
+  mutable std::string known;
+};
+#else
+struct CacheDouble {
+  mutable std::string known;
+};
+#endif
+
 class ContextDouble : public IExecutionContext {
  public:
-  ContextDouble(Loaded& loaded, ILogger& logger, bool captures)
-      : loaded_(loaded), logger_(logger), captures_(captures), shapes_(loaded.tensors.size()), addresses_(shapes_.size()) {
+  ContextDouble(Loaded& loaded, ILogger& logger, bool captures, const CacheDouble* cache)
+      : loaded_(loaded), logger_(logger), captures_(captures), cache_(cache), shapes_(loaded.tensors.size()), addresses_(shapes_.size()) {
     for (std::size_t i = 0; i < shapes_.size(); ++i) {
       for (const sg::Axis& axis : loaded.tensors[i].shape) shapes_[i].push_back(axis.size);
     }
@@ -119,6 +156,7 @@ class ContextDouble : public IExecutionContext {
     if (refuses("enqueueV3", logger_)) return false;
     if (double_is_capturing(stream) && (captures_ || refuses("enqueueV3-in-capture", logger_))) return false;
     if (changed_) {
+      compile();
       std::vector<sg::Shape> shapes;
       for (std::size_t i = 0; i < shapes_.size(); ++i) shapes.push_back(known(i));
       runs_.push_back(std::make_unique<BoundRun>(loaded_, addresses_, shapes));
@@ -129,6 +167,13 @@ class ContextDouble : public IExecutionContext {
   }
 
  private:
+  /** Kernels of a batch are compiled when it is first seen. */
+  void compile() {
+    const std::string line = "\n" + std::to_string(shapes_[0][0]);
+    if (cache_ != nullptr && (cache_->known + "\n").find(line + "\n") != std::string::npos) return;
+    double_count_one("compile");
+    if (cache_ != nullptr) cache_->known += line;
+  }
   /** Free axes are the batch, which the first input has. */
   sg::Shape known(std::size_t index) const {
     sg::Shape shape = shapes_[index];
@@ -140,6 +185,7 @@ class ContextDouble : public IExecutionContext {
   Loaded& loaded_;
   ILogger& logger_;
   bool captures_;  // by itself
+  const CacheDouble* cache_;
   bool changed_ = true;
   std::vector<sg::Shape> shapes_;
   std::vector<void*> addresses_;
@@ -156,7 +202,13 @@ class ConfigDouble : public IRuntimeConfig {
     captures = strategy == CudaGraphStrategy::kWHOLE_GRAPH_CAPTURE;
     return true;
   }
+  IRuntimeCache* createRuntimeCache() const noexcept override { return new CacheDouble; }
+  bool setRuntimeCache(IRuntimeCache const& given) noexcept override {
+    cache = static_cast<const CacheDouble*>(&given);
+    return true;
+  }
   bool eager = false, captures = false;
+  const CacheDouble* cache = nullptr;
 };
 #endif
 
@@ -184,11 +236,11 @@ class EngineDouble : public ICudaEngine {
     const auto& asked = *static_cast<ConfigDouble*>(config);
     double_count_one(asked.captures ? "context that captures" : "context that does not capture");
     if (!asked.eager || refuses("createExecutionContext", logger_)) return nullptr;
-    return new ContextDouble(loaded_, logger_, asked.captures);
+    return new ContextDouble(loaded_, logger_, asked.captures, asked.cache);
   }
 #else
   IExecutionContext* createExecutionContext() noexcept override {
-    return refuses("createExecutionContext", logger_) ? nullptr : new ContextDouble(loaded_, logger_, false);
+    return refuses("createExecutionContext", logger_) ? nullptr : new ContextDouble(loaded_, logger_, false, nullptr);
   }
 #endif
 

@@ -8,9 +8,25 @@ namespace nvinfer1 {
 enum class DynamicShapesKernelSpecializationStrategy : std::int32_t { kLAZY = 0, kEAGER = 1, kNONE = 2 };
 enum class CudaGraphStrategy : std::int32_t { kDISABLED = 0, kWHOLE_GRAPH_CAPTURE = 1 };
 
+class IHostMemory {
+ public:
+  virtual ~IHostMemory() = default;
+  virtual void* data() const noexcept = 0;
+  virtual std::size_t size() const noexcept = 0;
+};
+
+class IRuntimeCache {
+ public:
+  virtual ~IRuntimeCache() = default;
+  virtual IHostMemory* serialize() const noexcept = 0;
+  virtual bool deserialize(void const* blob, std::size_t size) noexcept = 0;
+};
+
 class IRuntimeConfig {
  public:
   virtual ~IRuntimeConfig() = default;
+  virtual IRuntimeCache* createRuntimeCache() const noexcept = 0;
+  virtual bool setRuntimeCache(IRuntimeCache const& cache) noexcept = 0;
   virtual void setDynamicShapesKernelSpecializationStrategy(DynamicShapesKernelSpecializationStrategy strategy) noexcept = 0;
   virtual bool setCudaGraphStrategy(CudaGraphStrategy strategy) noexcept = 0;
 };
