@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.engine_bars import bars, megabytes_a_step
+
 HEAD = (
     "| model | layout | steps | engines | nodes | CPU s | parse s | plan MB | MB a step beyond the weights | peak MB |",
     "|---|---|---|---|---|---|---|---|---|---|",
@@ -23,10 +25,7 @@ def _row(r: dict[str, Any]) -> str:
     head = f"| {_NAMES[r['model']]} | `{r['layout']}` | {r['steps']} | {r['engines']} | {r['nodes']:,} |"
     if "limit" in r:
         return f"{head} over {r['limit']:,.0f} s | | | | |"
-    evaluations = {"step": 1, "loop": 1}.get(r["layout"], r["steps"])
-    if r["layout"].startswith("repeated"):
-        evaluations = int(r["layout"].partition(":")[2])
-    beyond = (r["bytes"] - r["engines"] * r["weight_bytes"]) / evaluations / 1e6
+    beyond = megabytes_a_step(r)
     return (
         f"{head} {r['cpu_seconds']:.1f} | {r['parse_seconds']:.2f} | {r['bytes'] / 1e6:.1f} | {beyond:.2f} | "
         f"{r['peak_mb']:,.0f} |"
@@ -47,4 +46,5 @@ def fill(path: Path, records: Sequence[dict[str, Any]], about: dict[str, Any]) -
     where = f"{about['processor']}, {about['cores']} cores"
     foot = f"{where}, for {about['target']}; load {about['load_before']} at the start."
     body = "\n".join([*HEAD, *rows(records)])
-    path.write_text(f"{before}{start}\n{body}\n\n{foot}\n{end}{after}", encoding="utf-8")
+    held = "\n".join(f"- {bar}" for bar in bars(records))
+    path.write_text(f"{before}{start}\n{body}\n\n{foot}\n\n{held}\n{end}{after}", encoding="utf-8")

@@ -30,6 +30,29 @@ def table(monkeypatch: pytest.MonkeyPatch) -> Any:
     return table
 
 
+def test_bars_of_engines(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of 25 steps alone, and only where a build was not given up."""
+    monkeypatch.syspath_prepend(str(ROOT))
+    from benchmarks.engine_bars import bars
+
+    def record(model: str, layout: str, steps: int, bytes: int, cpu: float) -> dict[str, Any]:
+        head = {"model": model, "layout": layout, "steps": steps, "engines": 1, "weight_bytes": 5_000_000}
+        return {**head, "bytes": bytes, "cpu_seconds": cpu}
+
+    found = bars(
+        [
+            record("dit", "unrolled", 10, 900_000_000, 1.0),
+            record("dit", "unrolled", 25, 50_000_000, 81.0),
+            record("dit", "repeated:5", 25, 9_000_000, 10.0),
+            {"model": "unet", "layout": "unrolled", "steps": 25, "limit": 60.0},
+        ]
+    )
+    assert [(bar.value, bar.limit, bar.met) for bar in found] == [(1.8, 1.8, True), (8.1, 8.0, True)]
+    assert str(bars([record("unet", "unrolled", 25, 105_000_000, 1.0)])[0]).endswith("4.00 (at most 3.5, missed)")
+    slow = [record("dit", "unrolled", 25, 6_000_000, 79.0), record("dit", "repeated:5", 25, 6_000_000, 10.0)]
+    assert [bar.met for bar in bars(slow)] == [True, False]
+
+
 @pytest.mark.slow
 def test_quick_run_measures_everything(tmp_path: Path) -> None:
     readme = (ROOT / "README.md").read_bytes()
