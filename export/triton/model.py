@@ -150,9 +150,10 @@ def _ensemble(name: str, models: Sequence[str], version: int, forms: Forms) -> C
     """The chunks as one model: what a chunk hands on goes by the name of the chunk and the tensor."""
     first = forms.parts[0].manifest
     sampler = merged_tensors(first, first.sampler_inputs) if forms.rows else first.sampler_inputs
+    result = forms.parts[-1].manifest.outputs[0]
     steps = []
     for index, (model, form) in enumerate(zip(models, forms.parts, strict=True)):
-        taken, given = {}, {"sample": "sample"}
+        taken, given = {}, {result.name: result.name}
         for tensor in form.inputs:
             before = f"chunk_{index - 1:02d}.{tensor.name.removesuffix(CARRIED)}"
             taken[tensor.name] = before if tensor.role == "carried" else tensor.name
@@ -160,6 +161,5 @@ def _ensemble(name: str, models: Sequence[str], version: int, forms: Forms) -> C
             wanted = [t.name.removesuffix(CARRIED) for t in forms.parts[index + 1].inputs if t.role == "carried"]
             given = {each: f"chunk_{index:02d}.{each}" for each in wanted}
         steps.append(EnsembleStep(model, version, taken, given))
-    samples = [t for t in forms.parts[-1].manifest.outputs if t.name == "sample"]
-    config = ensemble_config(name, sampler, samples, forms.rows, steps)
+    config = ensemble_config(name, sampler, [result], forms.rows, steps)
     return Content(name, config, {MANIFEST: first.to_json().encode()})

@@ -10,14 +10,17 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
+from stage_modules import decoder, text_denoiser, text_encoder
 from torch import nn
 from triton_files import check, compiled, config_of
 
-from samplegraph.export import Captures
+from samplegraph.export import Captures, compile
 from samplegraph.export.errors import ExportError
 from samplegraph.export.triton import repository as writing
 from samplegraph.export.triton.model import lay_out
+from samplegraph.models import Sampler
 from samplegraph.runtime import Engine, read_manifest
+from samplegraph.schedulers import create
 
 
 def followed(models: Path, name: str, request: dict[str, np.ndarray], schema: Any) -> np.ndarray:
@@ -140,3 +143,16 @@ def test_a_graph_that_a_table_drives_is_refused(
     with pytest.raises(ExportError, match=rf"is of layout '{layout}', whose calls are driven from a table"):
         lay_out(file, tmp_path / "models")
     assert not (tmp_path / "models").exists()
+
+
+def test_modules_in_front_and_behind(captures: Captures, tmp_path: Path, schema: Any) -> None:
+    """What the front gives goes from chunk to chunk, and the ensemble gives what the back makes."""
+    sampler = Sampler(text_denoiser(), create("euler", 3), 2.0, pre=[text_encoder()], post=decoder())
+    file = compile(sampler, layout="chunked:1", batch="dynamic", captures=captures).save(tmp_path / "p.onnx")
+    lay_out(file, tmp_path / "models", name="picture", max_batch=4)
+    rng = np.random.default_rng(0)
+    ids = {name: rng.integers(0, 64, (2, 7)) for name in ("input_ids", "negative_input_ids")}
+    request = {"noise": rng.standard_normal((2, 4, 4, 4)).astype("float32"), **ids}
+    found = followed(tmp_path / "models", "picture", request, schema)
+    assert found.shape == (2, 3, 8, 8)
+    assert np.allclose(found, Engine(file)(**request), atol=1e-6)  # type: ignore[call-overload]
