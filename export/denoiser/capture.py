@@ -75,7 +75,9 @@ class Captures:
         shapes = tuple((name, value.dtype, value.shape) for name, value in examples.items())
         key = (id(stage.module), type(stage), stage.spec, axis, shapes)
         if key not in self._models:
-            self._models[key] = capture_stage(stage, examples, axis, self._cache, self.digests)
+            model = capture_stage(stage, examples, axis, self._cache, self.digests)
+            share_constants(model, self._models.values())
+            self._models[key] = model
             self._networks.append(stage.module)
         return self._models[key]
 

@@ -130,6 +130,29 @@ def test_each_part_is_there_once(captures: Captures, tmp_path: Path) -> None:
     assert [count(file, "ConvTranspose", "post.") for file in chunks] == [0, 0, 1]
 
 
+class Tied(nn.Module):
+    """``act`` with numbers that others have, too."""
+
+    def __init__(self, weight: Tensor, act: Callable[[Tensor, Tensor], Tensor], spec: FrontSpec | BackSpec) -> None:
+        super().__init__()
+        self.spec, self.act = spec, act
+        self.register_buffer("weight", weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.act(x, self.weight)
+
+
+def test_a_weight_of_front_and_back_is_there_once(captures: Captures, tmp_path: Path) -> None:
+    weight = torch.randn(3, 16, generator=torch.Generator().manual_seed(0)).exp()
+    front = Tied(weight, lambda x, w: x * w, FrontSpec((Condition("x", (3, 16)),), ("init_sample",)))
+    back = Tied(weight, lambda x, w: x / w, BackSpec("code"))
+    sampler = Sampler(seeded(Unconditional()), create("euler", 4), strength=0.5, pre=[front], post=back)
+    program = compile(sampler, captures=captures)
+    assert program.verify().error <= 1e-5
+    sizes = [list(i.dims) for i in onnx.load(program.save(tmp_path / "t.onnx")).graph.initializer]
+    assert sizes.count([3, 16]) == 1
+
+
 def test_the_rows_of_both_branches_are_not_parted_again(captures: Captures, tmp_path: Path) -> None:
     """Where every evaluation is guided, what the front gives for both branches goes on as it is."""
     file = compile(picture(), captures=captures).save(tmp_path / "p.onnx")
