@@ -25,6 +25,18 @@ def token_ids(pipeline: Any, prompt: str, lengths: Sequence[int], heads: str = "
     return found
 
 
+#: Through which a denoiser's attention hears of the prompt.
+_HEARS = ("attn2.to_v", "attn2.to_out", "add_v_proj", "attn.to_out.0", "context_embedder", "caption_projection")
+
+
+def heeding(network: Any) -> Any:
+    """``network`` with more weight on the prompt, of which random weights leave almost nothing."""
+    for name, parameter in network.named_parameters():
+        if any(each in name for each in _HEARS):
+            parameter.mul_(4)
+    return network
+
+
 def vae(**config: Any) -> Any:
     own = {"latent_channels": 4, "norm_num_groups": 2, "block_out_channels": (4, 8), "layers_per_block": 1}
     down, up = ("DownEncoderBlock2D",) * 2, ("UpDecoderBlock2D",) * 2
@@ -34,17 +46,19 @@ def vae(**config: Any) -> Any:
 def stable_diffusion() -> Any:
     tokenizer = clip_tokenizer()
     scheduler = diffusers.PNDMScheduler(**SCALED, skip_prk_steps=True, set_alpha_to_one=False, steps_offset=1)
-    parts = (vae(), clip(tokenizer), tokenizer, condition_unet(), scheduler)
+    parts = (vae(), clip(tokenizer), tokenizer, heeding(condition_unet()), scheduler)
     return diffusers.StableDiffusionPipeline(*parts, None, None, requires_safety_checker=False)
 
 
 def stable_diffusion_xl() -> Any:
     first, second = clip_tokenizer(), clip_tokenizer(pad="!")
-    unet = condition_unet(
-        cross_attention_dim=20,
-        addition_embed_type="text_time",
-        addition_time_embed_dim=4,
-        projection_class_embeddings_input_dim=34,
+    unet = heeding(
+        condition_unet(
+            cross_attention_dim=20,
+            addition_embed_type="text_time",
+            addition_time_embed_dim=4,
+            projection_class_embeddings_input_dim=34,
+        )
     )
     scheduler = diffusers.EulerDiscreteScheduler(**SCALED, timestep_spacing="leading", steps_offset=1)
     own = vae(latents_mean=(0.1, -0.2, 0.3, 0.0), latents_std=(1.1, 0.9, 1.2, 0.8), scaling_factor=0.5)
@@ -68,7 +82,7 @@ def stable_diffusion_3() -> Any:
     )
     encoders = (clip(first, 6, hidden=8, exact_end=True), clip(second, 10), t5(third, 24))
     return diffusers.StableDiffusion3Pipeline(
-        seeded(transformer),
+        heeding(seeded(transformer)),
         diffusers.FlowMatchEulerDiscreteScheduler(shift=3.0),
         vae(scaling_factor=1.5305, shift_factor=0.0609),
         *(each for pair in zip(encoders, (first, second, third), strict=True) for each in pair),
@@ -90,7 +104,7 @@ def flux() -> Any:
     )
     scheduler = diffusers.FlowMatchEulerDiscreteScheduler(shift=3.0, use_dynamic_shifting=True, base_image_seq_len=4)
     own = vae(scaling_factor=0.3611, shift_factor=0.1159)
-    return diffusers.FluxPipeline(scheduler, own, clip(first), first, t5(second), second, seeded(transformer))
+    return diffusers.FluxPipeline(scheduler, own, clip(first), first, t5(second), second, heeding(seeded(transformer)))
 
 
 def pixart_sigma() -> Any:
@@ -106,7 +120,7 @@ def pixart_sigma() -> Any:
         interpolation_scale=1,
     )
     scheduler = diffusers.DPMSolverMultistepScheduler(prediction_type="epsilon")
-    return diffusers.PixArtSigmaPipeline(tokenizer, t5(tokenizer), vae(), seeded(transformer), scheduler)
+    return diffusers.PixArtSigmaPipeline(tokenizer, t5(tokenizer), vae(), heeding(seeded(transformer)), scheduler)
 
 
 def sana() -> Any:
@@ -142,14 +156,15 @@ def sana() -> Any:
     )
     scheduler = diffusers.FlowMatchEulerDiscreteScheduler(shift=3.0)
     tokenizer.padding_side = "right"  # as the pipeline sets it when it runs
-    return diffusers.SanaPipeline(tokenizer, gemma(tokenizer), seeded(autoencoder), seeded(transformer), scheduler)
+    network = heeding(seeded(transformer))
+    return diffusers.SanaPipeline(tokenizer, gemma(tokenizer), seeded(autoencoder), network, scheduler)
 
 
 def dit() -> Any:
     transformer = diffusers.DiTTransformer2DModel(
         num_attention_heads=2, attention_head_dim=6, out_channels=8, num_layers=1, sample_size=8, norm_num_groups=4
     )
-    return diffusers.DiTPipeline(seeded(transformer), vae(), diffusers.DDIMScheduler(clip_sample=False))
+    return diffusers.DiTPipeline(heeding(seeded(transformer)), vae(), diffusers.DDIMScheduler(clip_sample=False))
 
 
 def ldm() -> Any:

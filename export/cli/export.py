@@ -16,6 +16,7 @@ from samplegraph.export.cli.errors import needs_extra
 from samplegraph.export.cli.jobs import by_scheduler, jobs, table
 from samplegraph.export.cli.output import check_output
 from samplegraph.export.cli.report import optimized_line, summary
+from samplegraph.export.cli.stages import load_stages
 from samplegraph.export.cli.values import parse_settings
 from samplegraph.runtime import InputError
 
@@ -54,6 +55,18 @@ def export(
         list[str] | None,
         typer.Option(help="A LoRA to fuse into a diffusers network; repeatable.", metavar="FILE[:SCALE]"),
     ] = None,
+    include: Annotated[
+        str | None,
+        typer.Option(
+            help="Parts of the model's diffusers pipeline to put into the graph too, such as text_encoder,vae: "
+            "text_encoder (token ids in), vae (picture out), vae_encoder (picture in, for image to image).",
+            metavar="PARTS",
+        ),
+    ] = None,
+    clip_skip: Annotated[
+        int,
+        typer.Option(help="Layers that CLIP text encoders leave out at their end, as in diffusers.", metavar="N"),
+    ] = 0,
     guided: Annotated[
         str | None,
         typer.Option(
@@ -209,6 +222,7 @@ def export(
 
     With --engine TensorRT engines are built from it; one that fails leaves the graph.
     """
+    wanted = [part.strip() for part in include.split(",")] if include is not None else []
     options = parse_settings(settings or [])
     examples = parse_settings(condition or [], "--condition")
     asked = jobs(scheduler, steps, None if layout.startswith(("step", "repeated")) else name)
@@ -226,10 +240,10 @@ def export(
         from samplegraph.export.denoiser.capture import Captures
         from samplegraph.export.denoiser.capture_cache import user_cache
         from samplegraph.export.sampling.layout import parse_layout
-        from samplegraph.models import Sampler
+        from samplegraph.models import Parts, Sampler
         from samplegraph.models.demo import demo_source
         from samplegraph.models.load import load_model
-        from samplegraph.models.stages.load import load_back, load_front
+        from samplegraph.models.spec import spec_of
 
     shape = (1, *shape_of("sample_shape", sample_shape)) if sample_shape else None
     rows_of = {key: example_of(key, value) for key, value in examples.items()}
@@ -238,12 +252,22 @@ def export(
 
         def prepare() -> list[Sampler]:
             networks: dict[str, Any] = {}
-            fronts, back = [load_front(source) for source in pre or []], load_back(post) if post is not None else None
+            parts: dict[str, Parts] = {}
             samplers = []
             for job in asked:
                 source = demo_source(job.scheduler) if model is None else model
                 if source not in networks:
                     networks[source] = load_model(source, lora=lora or (), allow_pickle=allow_pickle)
+                    parts[source] = load_stages(
+                        source,
+                        pre or [],
+                        post,
+                        wanted,
+                        clip_skip=clip_skip,
+                        sample_shape=shape[1:] if shape else spec_of(networks[source]).sample_shape,
+                        lora=lora or (),
+                        allow_pickle=allow_pickle,
+                    )
                 made = make_scheduler(
                     job.scheduler, scheduler_config, job.steps, options, networks[source], shape[1:] if shape else None
                 )
@@ -257,8 +281,8 @@ def export(
                     strength=strength,
                     begin=begin,
                     inpaint=inpaint,
-                    pre=fronts,
-                    post=back,
+                    pre=parts[source].pre,
+                    post=parts[source].post,
                 )
                 samplers.append(sampler)
             return samplers

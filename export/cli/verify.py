@@ -11,6 +11,7 @@ import typer
 from samplegraph.export.cli.console import interruptible, quiet_engine, stdout
 from samplegraph.export.cli.engines import PATIENCE
 from samplegraph.export.cli.errors import needs_extra
+from samplegraph.export.cli.stages import load_stages
 from samplegraph.export.cli.steps import step_table
 from samplegraph.export.cli.values import whole_number
 from samplegraph.export.cli.verify_engine import against_eager, runs_here
@@ -62,7 +63,7 @@ def verify(
         from samplegraph.export.verification.rebuild import rebuild
         from samplegraph.export.verification.verify import verify as compare
         from samplegraph.models.load import BUILT_IN, load_model
-        from samplegraph.models.stages.load import load_back, load_front
+        from samplegraph.models.parts.include import recorded
 
     source = model or manifest.model.name
     if model is None and source not in BUILT_IN:
@@ -74,11 +75,21 @@ def verify(
 
     def work() -> tuple[Verification, str]:
         network = load_model(source, lora=lora or (), allow_pickle=allow_pickle)
-        around = [load_front(each) for each in pre or []], load_back(post) if post is not None else None
+        include, clip_skip = recorded(each.source for each in (*manifest.pre, manifest.post) if each)
+        around = load_stages(
+            source,
+            pre or [],
+            post,
+            include,
+            clip_skip=clip_skip,
+            sample_shape=manifest.shown_shape,
+            lora=lora or (),
+            allow_pickle=allow_pickle,
+        )
         if made is not None:
-            sampler, sig = rebuild(manifest, network, *around, rows=rows_for(made))
+            sampler, sig = rebuild(manifest, network, around.pre, around.post, rows=rows_for(made))
             return against_eager(file, sampler, sig, start, cancelled)
-        sampler, sig = rebuild(manifest, network, *around)
+        sampler, sig = rebuild(manifest, network, around.pre, around.post)
         tables, optimized = manifest.tables, manifest.optimized_for
         return compare(file, sampler, sig, tables.visited, optimized, manifest.precision, seed=start), ""
 

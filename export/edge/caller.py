@@ -50,7 +50,8 @@ def edge_of(
     place = next((i for i, t in enumerate(made) if t.role in ("condition", "negative", "guidance_scale")), len(made))
     taken = sampler.entrance.inputs([t.name for t in made if t.role == "condition"]) if inlet.fronts else []
     front = [own[name] for name in taken if name in own]
-    front += [_twin(own[name.removeprefix(NEGATIVE)]) for name in taken if name not in own]
+    twins = [name.removeprefix(NEGATIVE) for name in taken if name not in own]
+    front += [_twin(own[name], inlet.absent.get(name)) for name in twins]
     made[place:place] = front
     names = [t.name for t in made]
     handed = [name for name in names if name.startswith(GIVEN) or name.endswith(CARRIED)]
@@ -63,9 +64,9 @@ def edge_of(
     return Edge(tuple(made), output, dict(examples), tuple(shown))
 
 
-def _twin(tensor: Tensor) -> Tensor:
+def _twin(tensor: Tensor, default: float | None) -> Tensor:
     text = f"unconditional twin of {tensor.name}"
-    return replace(tensor, name=NEGATIVE + tensor.name, role="negative", description=text)
+    return replace(tensor, name=NEGATIVE + tensor.name, role="negative", description=text, default=default)
 
 
 def _result(sampler: Sampler, sample: Tensor) -> Tensor:

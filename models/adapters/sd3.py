@@ -12,7 +12,7 @@ from samplegraph.models.adapters.shift import dynamic_shift
 from samplegraph.models.sources.checkpoint import Checkpoint
 from samplegraph.models.spec import Condition
 
-#: Tokens of CLIP and of T5 behind them; without T5 its place holds zeros, as many as CLIP has tokens.
+#: Tokens of CLIP and of T5 behind them, in whose place there are zeros where the pipeline has none.
 _CLIP, _T5 = 77, 256
 
 
@@ -24,12 +24,11 @@ class SD3(nn.Module):
         self.network = network
         config = checkpoint.config
         self.patch = int(config["patch_size"])
-        length = _CLIP + (_T5 if checkpoint.part("text_encoder_3") or not checkpoint.index else _CLIP)
         pooled = Condition("pooled_projections", (config["pooled_projection_dim"],), description="of the whole prompt")
         self.spec = declare(
             checkpoint,
             (config["in_channels"], *spatial(config["sample_size"])),
-            (tokens("encoder_hidden_states", length, config["joint_attention_dim"]), pooled),
+            (tokens("encoder_hidden_states", _CLIP + _T5, config["joint_attention_dim"]), pooled),
             guidance_scale=7.0,
             any_size=True,
         )

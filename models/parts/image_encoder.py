@@ -15,7 +15,7 @@ from samplegraph.models.task import INIT
 
 
 class ImageEncoder(nn.Module):
-    """``image`` (B, 3, H, W) in [0, 1] to ``init_sample`` (B, C, h, w): the mean of the encoder's distribution.
+    """``init_image`` (B, 3, H, W) in [0, 1] to ``init_sample`` (B, C, h, w): the mean of the encoder's distribution.
 
     diffusers' pipelines draw around that mean, with a deviation that training makes small.
 
@@ -37,10 +37,10 @@ class ImageEncoder(nn.Module):
         blocks = config.get("encoder_block_out_channels") or config["block_out_channels"]
         size = [side << (len(blocks) - 1) for side in sample_shape[1:]] if sample_shape else [None, None]
         text = "the picture to start from: red, green, blue"
-        image = Condition("image", (3, *size), minimum=0, maximum=1, description=text)
+        image = Condition("init_image", (3, *size), minimum=0, maximum=1, description=text)
         self.spec = FrontSpec((image,), (INIT,))
 
-    def forward(self, image: Tensor) -> Tensor:
-        read = self.vae.encode(image * 2 - 1)
+    def forward(self, init_image: Tensor) -> Tensor:
+        read = self.vae.encode(init_image * 2 - 1)
         mean: Tensor = read.latent_dist.mean if hasattr(read, "latent_dist") else read[0]
         return (mean - self.shift) / self.scale

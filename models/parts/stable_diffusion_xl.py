@@ -34,7 +34,8 @@ class StableDiffusionXL(nn.Module):
         if self.zeros:
             ids = [replace(each, minimum=-1, description=each.description + _ABSENT) for each in ids]
         inputs = (*ids, *([BRANCH] if self.clip_skip else []))
-        self.spec = FrontSpec(inputs, ("encoder_hidden_states", "text_embeds"))
+        absent = {each.name: -1.0 for each in ids} if self.zeros else {}
+        self.spec = FrontSpec(inputs, ("encoder_hidden_states", "text_embeds"), absent)
 
     def forward(self, is_prompt: Tensor | None = None, **ids: Tensor) -> tuple[Tensor, Tensor]:
         found = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+import torch
 from torch import Tensor
 
 from samplegraph.models.guidance import NEGATIVE, SCALE, Guidance
@@ -61,6 +62,7 @@ class Entrance:
         if not self.inlet.fronts:
             return dict(given)
         taken = self.inputs(given)
+        given = {**self._absent(taken, given), **given}
         for name in taken:
             if name not in given:
                 raise OptionError(f"condition {name!r} is missing; what stands in front takes {', '.join(taken)}")
@@ -70,3 +72,8 @@ class Entrance:
                 instead = ", ".join(taken)
                 raise OptionError(f"condition {name!r} is not used by this sampler; in its place it takes {instead}")
         return {**rest, **self.inlet.run(given, self.guided(given), OnTensors())}
+
+    def _absent(self, taken: Sequence[str], given: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """What stands for inputs of the unconditional branch that are not given, as rows of their twins."""
+        twins = {NEGATIVE + name: (name, value) for name, value in self.inlet.absent.items() if name in given}
+        return {name: torch.full_like(given[own], value) for name, (own, value) in twins.items() if name in taken}

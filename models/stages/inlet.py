@@ -72,6 +72,8 @@ class Inlet:
                     self._enter(front, name, own_declaration)
             given += [name for name in front.gives if name not in given]
         read = {name for front in self.fronts for name in front.inputs}
+        #: What stands for ``negative_<name>`` where the caller gives none.
+        self.absent = {name: value for front in self.fronts for name, value in front.spec.absent.items()}
         #: What the sampler is given, by name.
         self.gives = tuple(n for n in given if n in own or (n not in read if takes is None else n in takes))
         for c in (*(c for front in self.fronts for c in front.inputs.values() if c), *declared):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from samplegraph.models.spec import Condition, names_of
 from samplegraph.schedulers import OptionError
@@ -21,6 +22,7 @@ class FrontSpec:
             image or inpainting sampler, or inputs of a later front. Where None: the name of its only input if the model
             or a later front reads that too (a normaliser), else the only condition of the model that nothing else
             gives.
+        absent: the value of ``negative_<name>`` where the caller gives none, for inputs that have one.
 
     Raises:
         OptionError: it takes or gives nothing, or a name twice.
@@ -28,6 +30,7 @@ class FrontSpec:
 
     inputs: tuple[Condition, ...] | None = None
     gives: tuple[str, ...] | None = None
+    absent: Mapping[str, float] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
         for what, names in (("inputs", self.inputs and names_of(self.inputs)), ("gives", self.gives)):

@@ -120,6 +120,19 @@ def test_no_negative_prompt_is_zeros(saved: Callable[[str], tuple[Any, Path]]) -
     same(front(**{name: given[name] for name in front.inputs}), expected)
 
 
+def test_zeros_in_place_of_t5(saved: Callable[[str], tuple[Any, Path]], tmp_path: Path) -> None:
+    whole, folder = saved("stable_diffusion_3")
+    shutil.copytree(folder, tmp_path / "copy")
+    _index(tmp_path / "copy", text_encoder_3=[None, None], tokenizer_3=[None, None])
+    parts = {**whole.components, "text_encoder_3": None, "tokenizer_3": None}
+    pipeline = type(whole)(**parts)
+    front = load_parts(tmp_path / "copy", ["text_encoder"]).pre[-1]
+    given = both(pipeline, (12, 12))
+    cond, uncond, pooled, other = pipeline.encode_prompt(PROMPT, None, None, negative_prompt=NEGATIVE)
+    expected = {"encoder_hidden_states": torch.cat([uncond, cond]), "pooled_projections": torch.cat([other, pooled])}
+    same(front(**{name: given[name] for name in front.inputs}), expected)
+
+
 def test_an_instruction_in_front_of_prompts(
     saved: Callable[[str], tuple[Any, Path]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -145,14 +158,14 @@ def test_what_is_encoded_decodes_as_the_pipelines_latents(
     pipeline, folder = saved(name)
     parts = load_parts(folder, ["vae", "vae_encoder"], sample_shape=(4, 8, 8))
     (front,), post = parts.pre, parts.post
-    assert front.inputs["image"].shape == (3, 16, 16)
+    assert front.inputs["init_image"].shape == (3, 16, 16)
     image = torch.rand(2, 3, 16, 16, generator=torch.Generator().manual_seed(1))
     vae = pipeline.vqvae if name == "ldm" else pipeline.vae
     with torch.no_grad():
         read = vae.encode(VaeImageProcessor().preprocess(image))
         latents = read.latent_dist.mode() if hasattr(read, "latent_dist") else read[0]
         expected = VaeImageProcessor().postprocess(vae.decode(latents)[0], output_type="pt")
-        found = front(image=image)["init_sample"]
+        found = front(init_image=image)["init_sample"]
     assert post is not None
     assert (post(found) - expected).abs().max() <= 1e-5
     assert (found - latents).abs().max() > 0.01
