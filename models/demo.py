@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from torch import nn
 
 from samplegraph.models.load import load_model
-from samplegraph.schedulers import scheduler_class
+from samplegraph.schedulers.catalogue.registry import own_name
 
 #: Scheduler -> built-in model, where it is not the default one.
 DEMO_MODELS: Mapping[str, str] = {"vq_diffusion": "tokens", "piflow": "digits-policy"}
@@ -22,8 +22,7 @@ def demo_source(name: str | None = None) -> str:
     """
     if name is None:
         return DEFAULT
-    scheduler_class(name)
-    return DEMO_MODELS.get(name, DEFAULT)
+    return DEMO_MODELS.get(own_name(name), DEFAULT)
 
 
 def demo_model(name: str) -> nn.Module:

@@ -7,7 +7,7 @@ from math import inf
 from samplegraph.schedulers.base import Denoise, Grid, Noise, PredictionOptions, Scheduler, State, X
 from samplegraph.schedulers.grids.flow_grid import PLAIN_FLOW_DEFAULTS, flow_grid
 from samplegraph.schedulers.steps.churn import Churn
-from samplegraph.schedulers.steps.first_order import velocity
+from samplegraph.schedulers.steps.first_order import slope, velocity
 
 
 class FlowMatchHeun(Scheduler):
@@ -43,15 +43,15 @@ class FlowMatchHeun(Scheduler):
         self.churn = Churn(grid, 2 * grid.steps - 1, s_churn, s_tmin, s_tmax, s_noise)
 
     def step(self, i: int, x: X, state: State[X], denoise: Denoise[X], noise: Noise[X]) -> tuple[X, State[X]]:
-        churn, first = self.churn, velocity(denoise(x, i))
-        churned = churn.at(i)
+        churn, p, sigma = self.churn, denoise(x, i), self.grid.sigma
+        first, churned = slope(x, p.x0, float(sigma[i])), churn.at(i)
         if churned:
             x = churn.moved(i, x, noise)
-            first = (float(self.grid.sigma[i]) / churn.raised[i]) * first
+            first = (float(sigma[i]) / churn.raised[i]) * velocity(p)
         ahead = x + churn.change[i] * first
         if i + 1 == self.steps:
             return ahead, state
-        second = velocity(denoise(ahead, i + 1))
+        second = slope(ahead, denoise(ahead, i + 1).x0, float(sigma[i + 1]))
         if churned:
             noise()
         return x + churn.change[i] * ((first + second) / 2.0), state

@@ -176,6 +176,8 @@ ZOO = [
     Row("seeds_3", order=2),
     Row("seeds_3", {"eta": 0.0}, order=3),
     Row("er_sde", order=2),
+    Row("dpm_fast", order=2),
+    Row("dpm_fast", {"eta": 1.0}, order=2),
     Row("er_sde", {"max_stage": 1}),
     Row("gradient_estimation"),
     Row("gradient_estimation", {"gamma": 1.5}, order=2),

@@ -11,7 +11,13 @@ from typing import Any
 from samplegraph.schedulers.base import Scheduler
 from samplegraph.schedulers.catalogue.config_keys import INERT, is_inert
 from samplegraph.schedulers.catalogue.refused import REFUSED
-from samplegraph.schedulers.catalogue.registry import create, names, option_defaults, own_defaults, scheduler_class
+from samplegraph.schedulers.catalogue.registry import (
+    create,
+    diffusers_classes,
+    option_defaults,
+    own_defaults,
+    scheduler_class,
+)
 from samplegraph.schedulers.catalogue.respacing_flags import RESPACING_FLAGS
 from samplegraph.schedulers.errors import OptionError, suggest
 
@@ -124,9 +130,7 @@ def name_of_config(content: Mapping[str, Any], where: str) -> str:
     Raises:
         OptionError: its class is not supported.
     """
-    classes = {name: scheduler_class(name) for name in names()}
-    classes = {name: cls for name, cls in classes.items() if cls.diffusers_class}
-    known = {each: name for name, cls in classes.items() for each in (cls.diffusers_class, *cls.diffusers_twins)}
+    known = diffusers_classes()
     asked = content.get("_class_name")
     if asked is None:
         raise OptionError(f"{where}: has no _class_name; add one of {', '.join(map(str, known))}")

@@ -75,9 +75,8 @@ def _every() -> Iterator[Named]:
         yield Named(name, "samplegraph", name)
     yield from (*SPOKEN, *IDENTIFIERS)
     for name in names():
-        diffusers = scheduler_class(name).diffusers_class
-        if diffusers:
-            yield Named(diffusers, "diffusers", name)
+        cls = scheduler_class(name)
+        yield from (Named(each, "diffusers", name) for each in (cls.diffusers_class, *cls.diffusers_twins) if each)
 
 
 def _tokens(words: str) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import cache
 from importlib import import_module
 from typing import Any
 
@@ -75,6 +76,7 @@ REGISTRY: Mapping[str, str] = {
     "helios": "Helios",
     "helios_dmd": "HeliosDMD",
     "piflow": "PiFlow",
+    "dpm_fast": "DPMFast",
 }
 
 #: More steps than any sampler is run with; tables and plans of more would only take time and memory.
@@ -82,6 +84,7 @@ MAX_STEPS = 5000
 
 #: k-diffusion's and ComfyUI's identifiers.
 _ALIASES = {named.name: named for named in IDENTIFIERS if named.name not in REGISTRY}
+_OTHER_NAMES: Mapping[str, tuple[str, ...]] = {"dpm_adaptive": ("sample_dpm_adaptive",)}
 
 #: Options that are sequences of numbers: lists, arrays and tensors become tuples of floats.
 _SEQUENCES = ("timesteps", "sigmas", "trained_betas", "ramp", "flow_sigmas", "angles", "times", "stage_range")
@@ -97,20 +100,40 @@ def names() -> tuple[str, ...]:
 
 
 def scheduler_class(name: str) -> type[Scheduler]:
-    """The class behind ``name``, one of ``names()`` or another program's identifier for one.
+    """The class behind ``name``, one of ``names()``, or the name that another program has for one (see ``own_name``).
 
     Raises:
         OptionError: no such scheduler; the nearest name is suggested.
     """
-    name = _ALIASES[name].scheduler if name in _ALIASES else name
-    if name in REFUSED:
-        raise OptionError(f"scheduler={name!r} is not among the schedulers: {REFUSED[name][1]}; choose another")
-    if name not in REGISTRY:
-        raise OptionError(
-            f"scheduler={name!r} is not known; choose one of {', '.join(REGISTRY)}{suggest(name, REGISTRY)}"
-        )
-    cls: type[Scheduler] = getattr(import_module(f"samplegraph.schedulers.{name}"), REGISTRY[name])
+    own = own_name(name)
+    cls: type[Scheduler] = getattr(import_module(f"samplegraph.schedulers.{own}"), REGISTRY[own])
     return cls
+
+
+def own_name(name: str) -> str:
+    """Ours for ``name``: one of ``names()``, another program's identifier, or the name of a class of diffusers.
+
+    Raises:
+        OptionError: as ``scheduler_class`` raises.
+    """
+    if name in REGISTRY:
+        return name
+    if name in _ALIASES:
+        return _ALIASES[name].scheduler
+    for refused, (diffusers, why) in REFUSED.items():
+        if name in (refused, diffusers, *_OTHER_NAMES.get(refused, ())):
+            raise OptionError(f"scheduler={name!r} is not among the schedulers: {why}; choose another")
+    if name in diffusers_classes():
+        return diffusers_classes()[name]
+    raise OptionError(f"scheduler={name!r} is not known; choose one of {', '.join(REGISTRY)}{suggest(name, REGISTRY)}")
+
+
+@cache
+def diffusers_classes() -> Mapping[str, str]:
+    """Every class of diffusers that a scheduler stands for, with our name for it."""
+    classes = {name: scheduler_class(name) for name in REGISTRY}
+    each = {name: (cls.diffusers_class, *cls.diffusers_twins) for name, cls in classes.items()}
+    return {found: name for name, known in each.items() for found in known if found}
 
 
 def compatibles(name: str) -> tuple[str, ...]:
@@ -141,7 +164,8 @@ def create(name: str, steps: int | None = None, **options: Any) -> Scheduler:
     """Build a scheduler over its grid.
 
     Args:
-        name: one of ``names()``, or k-diffusion's or ComfyUI's identifier, which may stand for options too.
+        name: one of ``names()``, k-diffusion's or ComfyUI's identifier, which may stand for options too, or the name of
+            a class of diffusers.
         steps: number of steps N; may be left out where ``timesteps`` or ``sigmas`` are given.
         options: those of ``option_defaults(name)``; diffusers' ``use_karras_sigmas`` and its like stand for
             ``respacing``.
@@ -182,7 +206,7 @@ def build(name: str, steps: int | None, options: Mapping[str, Any], begin: int =
     grid = replace(cls.build_grid(count, grid_options), begin=begin)
     prediction = PredictionOptions(**{k: config[k] for k in cls.prediction_defaults})
     scheduler = cls(grid, prediction, **{k: config[k] for k in own_defaults(cls)})
-    scheduler.name = _ALIASES[name].scheduler if name in _ALIASES else name
+    scheduler.name = own_name(name)
     scheduler.config = config
     points = scheduler.profile().points
     if prediction.prediction_type is not None:

@@ -20,6 +20,7 @@ _K, _COMFY, _WEBUI = "k-diffusion", "ComfyUI", "A1111"
 _SDE: Mapping[str, object] = {"algorithm_type": "sde-dpmsolver++"}
 #: ComfyUI's and A1111's UniPC end at the smallest sigma of training.
 _BH1: Mapping[str, object] = {"solver_type": "bh1", "final_sigmas_type": "sigma_min"}
+_WITH_CFG_PP = ("euler", "euler_ancestral", "dpmpp_2s_ancestral", "res_multistep", "gradient_estimation")
 
 #: Spelled as identifiers: ``create`` takes these too.
 IDENTIFIERS: tuple[Named, ...] = (
@@ -34,12 +35,20 @@ IDENTIFIERS: tuple[Named, ...] = (
     Named("sample_dpmpp_2m", _K, "dpm_multistep"),
     Named("sample_dpmpp_2m_sde", _K, "dpmpp_2m_sde"),
     Named("sample_dpmpp_3m_sde", _K, "dpmpp_3m_sde"),
-    Named("euler_cfg_pp", _COMFY, "euler", {"cfg_pp": True}),
+    Named("sample_dpm_fast", _K, "dpm_fast"),
+    *(Named(f"{name}_cfg_pp", _COMFY, name, {"cfg_pp": True}) for name in _WITH_CFG_PP),
+    Named("dpmpp_2m_cfg_pp", _COMFY, "dpm_multistep", {"cfg_pp": True}),
+    Named("res_multistep_ancestral_cfg_pp", _COMFY, "res_multistep", {"eta": 1.0, "cfg_pp": True}),
     Named("dpm_2", _COMFY, "kdpm2"),
     Named("dpm_2_ancestral", _COMFY, "kdpm2_ancestral"),
     Named("dpmpp_sde", _COMFY, "dpm_sde"),
     Named("dpmpp_2m", _COMFY, "dpm_multistep"),
     Named("dpmpp_2m_sde_heun", _COMFY, "dpmpp_2m_sde", {"solver_type": "heun"}),
+    Named("dpmpp_sde_gpu", _COMFY, "dpm_sde"),
+    Named("dpmpp_2m_sde_gpu", _COMFY, "dpmpp_2m_sde"),
+    Named("dpmpp_2m_sde_heun_gpu", _COMFY, "dpmpp_2m_sde", {"solver_type": "heun"}),
+    Named("dpmpp_3m_sde_gpu", _COMFY, "dpmpp_3m_sde"),
+    Named("sa_solver_pece", _COMFY, "sa_solver", {"predictor_order": 3, "corrector_order": 4, "pece": True}),
     Named("res_multistep_ancestral", _COMFY, "res_multistep", {"eta": 1.0}),
     Named("exp_heun_2_x0", _COMFY, "exp_heun_2"),
     Named("exp_heun_2_x0_sde", _COMFY, "seeds_2", {"r": 1.0, "solver_type": "phi_2"}),
@@ -55,6 +64,7 @@ SPOKEN: tuple[Named, ...] = (
     Named("LMS", _WEBUI, "lms"),
     Named("DPM2", _WEBUI, "kdpm2"),
     Named("DPM2 a", _WEBUI, "kdpm2_ancestral"),
+    Named("DPM fast", _WEBUI, "dpm_fast"),
     Named("DPM++ 2S a", _WEBUI, "dpmpp_2s_ancestral"),
     Named("DPM++ SDE", _WEBUI, "dpm_sde"),
     Named("DPM++ 2M", _WEBUI, "dpm_multistep"),
@@ -93,4 +103,6 @@ GRID_NAMES: Mapping[str, Mapping[str, object]] = {
     "trailing": {"timestep_spacing": "trailing"},
     "leading": {"timestep_spacing": "leading"},
     "linspace": {"timestep_spacing": "linspace"},
+    "uniform": {"timestep_spacing": "linspace"},
+    "ka": {"respacing": "karras"},
 }

@@ -28,7 +28,10 @@ IGNORED = ("clip_sample", "clip_sample_range", "sample_max_value")
 
 def cogvideox_grid(steps: int, options: GridOptions) -> Grid:
     """Each step leads from ``t`` to ``t - T // N``; abar is ``abar / (k + (1 - k) abar)`` with k = snr_shift_scale
-    (arXiv:2408.06072, section 2.3), and then rescaled to end without a signal where that is asked for."""
+    (arXiv:2408.06072, section 2.3), and then rescaled to end without a signal where that is asked for. As in diffusers
+    the tables of ``scaled_linear`` are float64, which those of its other classes are not."""
+    plain = options.schedule.beta_schedule == "scaled_linear" and options.schedule.trained_betas is None
+    options = replace(options, exact_tables=options.exact_tables or plain)
     t = visited(steps, options)
     t_next = t - options.schedule.num_train_timesteps // steps
     here, there = (_levels(options, each) for each in (t, t_next))

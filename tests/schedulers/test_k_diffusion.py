@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ EXACT = {"exact_tables": True}
 #: Fewer steps than these end in an exception there.
 LEAST = {"lms": 4, "dpmpp_2m_sde": 2, "dpmpp_3m_sde": 2}
 #: Named too, on grids of their own: their parity is with diffusers, and ``LIMITS`` has what is shared.
-APART = {"dpm_multistep", "edm_euler", "edm_dpm", "cosine_dpm", "karras_ve"}
+APART = {"dpm_multistep", "edm_euler", "edm_dpm", "cosine_dpm", "karras_ve", "dpm_fast"}
 
 #: Scheduler and options -> arguments of the k-diffusion function that it names.
 PAIRS: list[tuple[str, Mapping[str, Any], Mapping[str, Any]]] = [
@@ -104,6 +105,23 @@ def test_a_run_is_that_of_k_diffusion(
     theirs = function(model, start(scheduler), torch.from_numpy(sigmas), disable=True, **given, **sampler)
     found = ours(scheduler, start(scheduler), normals())
     assert (found - theirs).abs().max() <= 1e-5 * theirs.abs().max()
+
+
+@pytest.mark.parametrize("eta", [0.0, 1.0])
+@pytest.mark.parametrize("steps", [1, 2, 3, 4, 8, 25])
+def test_dpm_fast_is_that_of_k_diffusion(steps: int, eta: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It takes the ends of the grid and lays out its own."""
+    sigmas = np.append(np.geomspace(14.6, 0.03, max(steps, 2)), 0.0)[-steps - 1 :]
+    scheduler = create("dpm_fast", sigmas=sigmas, eta=eta, **EXACT)
+    ends = float(sigmas[-2]) * (0.5 if steps == 1 else 1.0), float(sigmas[0])
+    if steps == 1:  # a single sigma above 0 has no length
+        scheduler = create("dpm_fast", sigmas=[ends[1], ends[0]], eta=eta, **EXACT)
+    monkeypatch.setattr(torch, "linspace", partial(torch.linspace, dtype=torch.float64))  # float32 times end in NaN
+    low, high = torch.tensor(ends, dtype=torch.float64)
+    theirs = sampling().sample_dpm_fast(
+        model, start(scheduler), low, high, steps, disable=True, eta=eta, noise_sampler=normals()
+    )
+    assert (ours(scheduler, start(scheduler), normals()) - theirs).abs().max() <= 1e-5 * theirs.abs().max()
 
 
 def test_every_scheduler_that_names_a_k_diffusion_function_is_compared() -> None:
