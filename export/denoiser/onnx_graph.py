@@ -10,6 +10,7 @@ from onnx_ir.passes import Sequential, common
 from onnxscript.version_converter import ConvertVersionPass
 
 from samplegraph.export.denoiser.optimise import optimise
+from samplegraph.export.denoiser.torch_export import quiet_exporters
 from samplegraph.export.errors import ExportError
 from samplegraph.export.graph.builder import OPSET
 from samplegraph.models.sources.onnx_denoiser import OnnxDenoiser
@@ -67,9 +68,10 @@ def _current(model: ir.Model, network: OnnxDenoiser) -> ir.Model:
             value.const_value = ir.Tensor(tensor.numpy(), dtype=tensor.dtype, name=tensor.name)
     Sequential(common.InlinePass(), common.RemoveInitializersFromInputsPass())(model)
     version = model.graph.opset_imports.get("", 0)
-    if version != OPSET:
+    if version < OPSET:
         try:
-            ConvertVersionPass(target_version=OPSET, fallback=True)(model)
+            with quiet_exporters():
+                ConvertVersionPass(target_version=OPSET, fallback=True)(model)
         except Exception as error:
             reason = f"{type(error).__name__}: {error}".splitlines()[0]
             raise ExportError(f"{network.path}: cannot be read as operator set {OPSET} ({reason})") from error

@@ -17,6 +17,8 @@ from samplegraph.export.errors import ExportError, reason_of
 from samplegraph.export.graph.builder import OPSET
 from samplegraph.models.sources.onnx_refusals import RANDOM_OPS
 
+_LOGGERS = ("torch.onnx", "onnxscript", "onnx_ir", "torch.export", "torch._subclasses.fake_tensor")
+
 
 class NotTracedError(ExportError):
     """torch cannot trace a module."""
@@ -24,7 +26,7 @@ class NotTracedError(ExportError):
 
 def trace_module(module: nn.Module, args: tuple[torch.Tensor, ...]) -> torch.export.ExportedProgram | None:
     """What the module does with tensors of these shapes; None where ``export_module`` has to find another way."""
-    with _evaluating(module), _quiet():
+    with _evaluating(module), quiet_exporters():
         try:
             return torch.export.export(module, args, strict=False)
         except Exception:
@@ -49,7 +51,7 @@ def export_module(
         ExportError: it draws random numbers.
     """
     try:
-        with _evaluating(module), _quiet():
+        with _evaluating(module), quiet_exporters():
             program = torch.onnx.export(
                 module,
                 args,
@@ -91,12 +93,12 @@ def _evaluating(module: nn.Module | torch.export.ExportedProgram) -> Iterator[No
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """Silences the exporter's progress and its warnings about packages that nothing here needs."""
-    loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir", "torch.export")]
+def quiet_exporters() -> Iterator[None]:
+    """Silences the exporter's progress, its warnings about packages that nothing here needs, and what it raises too."""
+    loggers = [logging.getLogger(name) for name in _LOGGERS]
     levels = [logger.level for logger in loggers]
     for logger in loggers:
-        logger.setLevel(logging.ERROR)
+        logger.setLevel(logging.CRITICAL)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

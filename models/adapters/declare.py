@@ -40,11 +40,15 @@ def declare(
 
 
 def spatial(size: int | Sequence[int] | None) -> tuple[int, int]:
-    """``sample_size`` as (H, W)."""
-    if isinstance(size, Sequence):
-        height, width = size
-        return int(height), int(width)
-    return (size or _SIDE, size or _SIDE)
+    """``sample_size`` as (H, W).
+
+    Raises:
+        OptionError: it is neither a size nor two.
+    """
+    sides = [_SIDE] * 2 if size is None else [size] * 2 if isinstance(size, int) else list(size)
+    if len(sides) != 2 or not all(isinstance(side, int) and side > 0 for side in sides):
+        raise OptionError(f"sample_size={size!r} in config.json is not a size; give a whole number above 0, or two")
+    return sides[0], sides[1]
 
 
 def tokens(name: str, length: int, width: int, description: str = "embeddings of the prompt's tokens") -> Condition:

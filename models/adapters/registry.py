@@ -32,6 +32,11 @@ def adapted(checkpoint: Checkpoint, allow_pickle: bool = False) -> nn.Module:
         OptionError: no adapter for its class or for what its config asks, or weights that do not fit.
     """
     name = checkpoint.class_name
+    if "_class_name" not in checkpoint.config:
+        raise OptionError(
+            f"model={str(checkpoint.folder)!r}: its config.json has no _class_name; give a folder that diffusers' "
+            "save_pretrained wrote"
+        )
     if name not in ADAPTERS:
         raise OptionError(
             f"model={str(checkpoint.folder)!r}: _class_name={name!r} is not supported; supported are "

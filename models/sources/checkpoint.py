@@ -96,6 +96,11 @@ def find_checkpoint(folder: Path, title: str | None = None) -> Checkpoint:
                 "; give the folder of the denoiser itself"
             )
         inside = folder / name if (folder / name).is_dir() else folder
+        if inside is folder and not (folder / CONFIG).is_file() and not (folder / ONNX_FILE).is_file():
+            raise OptionError(
+                f"model={str(folder)!r}: {INDEX} names {name}, and there is no folder {name!r}; give a folder that is "
+                "whole"
+            )
         return Checkpoint(inside, _config(inside), folder, index, title)
     if not (folder / CONFIG).is_file():
         found = sorted(path.name for path in folder.iterdir())[:4]

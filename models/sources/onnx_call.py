@@ -14,6 +14,9 @@ from samplegraph.schedulers import OptionError
 SAMPLES = ("sample", "hidden_states", "latent_model_input", "latents", "latent", "noisy_sample", "x_t", "x")
 TIMESTEPS = ("timestep", "timesteps", "time", "t", "sigma")
 
+#: In place of a dtype where none is told.
+NO_TENSOR = "no tensor"
+
 Axis = int | str | None
 
 
@@ -76,7 +79,7 @@ def _first(inputs: Sequence[OnnxInput], known: Sequence[str], what: str, where: 
 
 def _input(value: onnx.ValueInfoProto) -> OnnxInput:
     tensor = value.type.tensor_type
-    dtype = onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type).name if tensor.elem_type else "no tensor"
+    dtype = onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type).name if tensor.elem_type else NO_TENSOR
     if not tensor.HasField("shape"):
         return OnnxInput(value.name, dtype, None)
     axes: list[Axis] = []

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from samplegraph.models.sources.checkpoint import INDEX, Checkpoint, find_checkpoint, read_json
-from samplegraph.models.sources.onnx_call import OnnxCall, OnnxInput, onnx_call
+from samplegraph.models.sources.onnx_call import NO_TENSOR, OnnxCall, OnnxInput, onnx_call
 from samplegraph.models.sources.onnx_file import read_onnx
+from samplegraph.models.sources.onnx_refusals import refuse_invalid
 from samplegraph.models.sources.trained import trained_with
 from samplegraph.models.spec import CONDITION_DTYPES, TIMESTEP_DTYPES, Condition, ModelSpec, TimestepDtype
 from samplegraph.schedulers import OptionError
@@ -33,10 +34,11 @@ class OnnxDenoiser(nn.Module):
     def __init__(self, path: Path) -> None:
         super().__init__()
         self.path = path
-        graph = read_onnx(path).model.graph
-        self.call: OnnxCall = onnx_call(graph, f"model={str(path)!r}")
+        model = read_onnx(path).model
+        self.call: OnnxCall = onnx_call(model.graph, f"model={str(path)!r}")
         self.entries = self.call.timestep_entries
         self.spec = _declared(self.call, _around(path), path)
+        refuse_invalid(model, path)
         self._session: Any = None
 
     def forward(self, sample: Tensor, timestep: Tensor, **conditions: Tensor) -> Tensor:
@@ -48,16 +50,25 @@ class OnnxDenoiser(nn.Module):
         return torch.from_numpy(self._run(feeds))
 
     def _run(self, feeds: dict[str, Any]) -> Any:
-        if self._session is None:
-            import onnxruntime
+        try:
+            self._session = self._session or _session(self.path)
+            return self._session.run([self.call.output.name], feeds)[0]
+        except OptionError:
+            raise
+        except Exception as error:
+            reason = " ".join(str(error).split())
+            raise OptionError(
+                f"model={str(self.path)!r}: ONNX Runtime does not run it ({reason[:300]}); export the model anew"
+            ) from error
 
-            options = onnxruntime.SessionOptions()
-            options.log_severity_level = 3
-            file = read_onnx(self.path)
-            options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(file.folder))
-            graph = file.model.SerializeToString()
-            self._session = onnxruntime.InferenceSession(graph, options, ["CPUExecutionProvider"])
-        return self._session.run([self.call.output.name], feeds)[0]
+
+def _session(path: Path) -> Any:
+    import onnxruntime
+
+    options, file = onnxruntime.SessionOptions(), read_onnx(path)
+    options.log_severity_level = 4  # what is wrong is raised
+    options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(file.folder))
+    return onnxruntime.InferenceSession(file.model.SerializeToString(), options, ["CPUExecutionProvider"])
 
 
 def _around(path: Path) -> Checkpoint:
@@ -75,6 +86,9 @@ def _declared(call: OnnxCall, around: Checkpoint, path: Path) -> ModelSpec:
     where = f"model={str(path)!r}"
     sample, timestep = call.sample, call.timestep
     _allow(sample, _SAMPLE_DTYPES, where)
+    if call.output.dtype not in (sample.dtype, NO_TENSOR):
+        told = f"{where}: the output {call.output.name!r} is {call.output.dtype}, the sample {sample.dtype}"
+        raise OptionError(f"{told}; export both as {sample.dtype}")
     if timestep.dtype != "float16":
         _allow(timestep, TIMESTEP_DTYPES, where)
     scheduler = around.scheduler_config

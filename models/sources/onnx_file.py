@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +12,8 @@ from onnx.external_data_helper import uses_external_data
 
 from samplegraph.models.sources.onnx_refusals import refuse_foreign, tensors_of
 from samplegraph.schedulers import OptionError
+
+_OUTSIDE = "outside of the model's folder; put it there and export the model anew"
 
 
 @dataclass(frozen=True)
@@ -50,18 +54,32 @@ def _place_weights(model: onnx.ModelProto, path: Path) -> Path:
     for tensor in tensors_of(model):
         if not uses_external_data(tensor):
             continue
-        entry = next((entry for entry in tensor.external_data if entry.key == "location"), None)
-        location = Path("" if entry is None else entry.value)
-        what = f"model={str(path)!r}: the weight {tensor.name!r} lies in {str(location)!r}"
+        told = {entry.key: entry for entry in tensor.external_data}
+        location = told["location"].value if "location" in told else ""
+        what = f"model={str(path)!r}: the weight {tensor.name!r} lies in {location!r}"
+        if not location or "\0" in location or Path(location).is_absolute():
+            raise OptionError(f"{what}, {_OUTSIDE}")
         found = (folder / location).resolve()
-        in_cache = found.parent == blobs and ".." not in location.parts
-        if entry is None or location.is_absolute() or not (in_cache or found.is_relative_to(folder)):
-            raise OptionError(f"{what}, outside of the model's folder; put it there and export the model anew")
+        in_cache = found.parent == blobs and ".." not in Path(location).parts
+        if not in_cache and not found.is_relative_to(folder):
+            raise OptionError(f"{what}, {_OUTSIDE}")
         if not found.is_file():
             raise OptionError(f"{what}, which is not there; keep the files of a model together")
+        if not _holds(found.stat().st_size, tensor, {key: entry.value for key, entry in told.items()}):
+            raise OptionError(f"{what}, which is cut short or another file; keep the files of a model together")
         if in_cache:
-            entry.value, linked = found.name, True
+            told["location"].value, linked = found.name, True
     return blobs if linked and blobs is not None else folder
+
+
+def _holds(size: int, tensor: onnx.TensorProto, told: Mapping[str, str]) -> bool:
+    """Whether a file of ``size`` bytes holds ``tensor`` where it is said to lie."""
+    offset, length = told.get("offset") or "0", told.get("length")
+    halved = tensor.data_type in (onnx.TensorProto.INT4, onnx.TensorProto.UINT4, onnx.TensorProto.FLOAT4E2M1)
+    bits = 4 if halved else 8 * onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize
+    needed = math.ceil(math.prod(tensor.dims) * bits / 8)
+    whole = offset.isdecimal() and (length is None or (length.isdecimal() and int(length) == needed))
+    return whole and int(offset) + needed <= size
 
 
 def _blobs_of(path: Path) -> Path | None:

@@ -38,6 +38,28 @@ def refuse_foreign(model: onnx.ModelProto, path: Path) -> None:
             )
 
 
+def refuse_invalid(model: onnx.ModelProto, path: Path) -> None:
+    """Let ONNX's checker look at the graph, at its nodes and their order, without the weights.
+
+    Raises:
+        OptionError: it is no valid ONNX, or newer than this machine's onnx.
+    """
+    bare = onnx.ModelProto(ir_version=model.ir_version, opset_import=model.opset_import, functions=model.functions)
+    graph, own = model.graph, {value.name for value in model.graph.input}
+    weights = [
+        onnx.helper.make_tensor_value_info(each.name, each.data_type, each.dims)
+        for each in graph.initializer
+        if each.name not in own
+    ]
+    inputs = [*graph.input, *weights]
+    bare.graph.CopyFrom(onnx.GraphProto(name="denoiser", node=graph.node, input=inputs, output=graph.output))
+    try:
+        onnx.checker.check_model(bare)
+    except Exception as error:
+        reason = " ".join(str(error).split("==> Context")[0].split())
+        raise OptionError(f"model={str(path)!r}: is not valid ONNX ({reason[:300]}); export the model anew") from error
+
+
 def _drops(node: onnx.NodeProto, model: onnx.ModelProto) -> bool:
     """Whether a Dropout is in training mode, by its third input."""
     if node.op_type != "Dropout" or len(node.input) < 3 or not node.input[2]:

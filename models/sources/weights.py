@@ -52,10 +52,28 @@ def load_network(checkpoint: Checkpoint, allow_pickle: bool) -> nn.Module:
             )
         except Exception as error:
             reason = " ".join(f"{type(error).__name__}: {error}".split())
-            raise OptionError(f"{where}: {checkpoint.class_name} cannot be loaded ({reason[:300]})") from error
+            raise OptionError(
+                f"{where}: {checkpoint.class_name} cannot be loaded ({reason[:300]}); give a folder that is whole"
+            ) from error
     refuse_other_weights(where, checkpoint.class_name, info)
+    _refuse_integers(where, [folder / name for name in names], network)
     made: nn.Module = network.eval().requires_grad_(False)
     return made
+
+
+def _refuse_integers(where: str, files: Sequence[Path], network: nn.Module) -> None:
+    """Whole numbers where the network has others are quantised, and mean nothing without their scales."""
+    from safetensors import safe_open
+
+    own = network.state_dict()
+    for path in files if not is_pickle(files[0]) else ():
+        with safe_open(path, "pt") as file:
+            for name in own:
+                dtype = file.get_slice(name).get_dtype()
+                if dtype[0] in "IUB" and not dtype.startswith("BF") and own[name].is_floating_point():
+                    raise OptionError(
+                        f"{where}: the weight {name!r} is stored as {dtype}; give weights that are not quantised"
+                    )
 
 
 def diffusers_class(name: str) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -134,6 +135,20 @@ BROKEN: dict[str, tuple[Callable[[Path], Any], list[str]]] = {
     "scheduler": (
         _change("scheduler/scheduler_config.json", _class_name="DIMScheduler"),
         ["_class_name='DIMScheduler' is not supported", "did you mean 'DDIMScheduler'?"],
+    ),
+    "no class": (
+        lambda f: (f / "unet/config.json").write_text('{"sample_size": 8}'),
+        ["its config.json has no _class_name"],
+    ),
+    "no folder": (lambda f: shutil.rmtree(f / "unet"), ["names unet, and there is no folder 'unet'"]),
+    "no size": (_change("unet/config.json", sample_size=0), ["sample_size=0 in config.json is not a size"]),
+    "a size that does not fit": (
+        _change("unet/config.json", sample_size=7),
+        ["the model cannot be called", "Sizes of tensors must match"],
+    ),
+    "quantised": (
+        _weights(lambda w: w.update({"conv_in.bias": w["conv_in.bias"].to(torch.int8)})),
+        ["the weight 'conv_in.bias' is stored as I8", "not quantised"],
     ),
     "learned embedding": (
         _change("unet/config.json", class_embed_type="identity"),

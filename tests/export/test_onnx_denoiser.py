@@ -172,6 +172,19 @@ BAD: dict[str, tuple[str, onnx.TensorProto, list[str]]] = {
     "outside": (graph_text(), outside("../secret.bin"), ["weight 'w' lies in '../secret.bin'", "outside of the model"]),
     "absolute": (graph_text(), outside("/etc/hostname"), ["lies in '/etc/hostname', outside of the model's folder"]),
     "gone": (graph_text(), outside("gone.bin"), ["lies in 'gone.bin', which is not there"]),
+    "cut short": (graph_text(), outside("short.bin"), ["weight 'w' lies in 'short.bin', which is cut short"]),
+    "undefined value": (graph_text("h = Mul({sample}, w) y = Add(h, nowhere)"), W, ["not valid ONNX", "'nowhere'"]),
+    "unknown operator": (graph_text("y = Magic({sample}, w)"), W, ["is not valid ONNX (No Op registered for Magic"]),
+    "shapes that clash": (
+        graph_text("c = Constant<value = float[3] {{1, 2, 3}}>() h = Mul({sample}, w) y = Add(h, c)"),
+        W,
+        ["ONNX Runtime does not run it", "export the model anew"],
+    ),
+    "another dtype comes out": (
+        graph_text("h = Mul({sample}, w) y = Cast<to = 10>(h)").replace("float[N,2,4] y", "float16[N,2,4] y"),
+        W,
+        ["the output 'y' is float16, the sample float32"],
+    ),
     "no sample": (graph_text(sample="image"), W, ["takes image, timestep", "none of which is a sample"]),
     "no timestep": (graph_text(t="when"), W, ["none of which is a timestep", "call that input 'timestep'"]),
     "open condition": (
@@ -196,6 +209,7 @@ def test_what_is_refused(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path.parent / "secret.bin").write_bytes(bytes(4))
+    Path("short.bin").write_bytes(bytes(3))
     text, tensor, words = BAD[what]
     written(text, Path("own.onnx"), w=tensor)
     options = ["--condition", "memory=float32:9"] if what.startswith("axes") else []
@@ -215,6 +229,19 @@ def test_a_file_that_is_not_onnx(data: bytes, tmp_path: Path, capfd: pytest.Capt
     path.write_bytes(data)
     assert main(["export", "--model", str(path), "--scheduler", "ddim", "--steps", "2"], program="samplegraph") == 2
     assert "give a whole .onnx file" in capfd.readouterr().err
+
+
+def test_an_operator_set_that_cannot_be_read(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """One line, without what the converter says of it."""
+    path = written(graph_text(), tmp_path / "own.onnx", w=W)
+    model = onnx.load(path)
+    model.opset_import[0].version = 5
+    path.write_bytes(model.SerializeToString())
+    options = ["--scheduler", "ddim", "--steps", "2", "--sample-shape", "2,4"]
+    assert main(["export", "--model", str(path), *options], program="samplegraph") == 2
+    err = capfd.readouterr().err
+    assert err.count("\n") == 1
+    assert "own.onnx" in err
 
 
 def test_what_was_made_from_a_file_is_verified_against_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

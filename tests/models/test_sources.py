@@ -51,6 +51,11 @@ BAD: dict[str, tuple[Callable[[Path], Any], str]] = {
         lambda p: save_file(changed(**{"head.bias": torch.ones(2)}), p),
         r"'head.bias' has shape \(2,\), and digits takes \(1,\)",
     ),
+    "whole numbers": (
+        lambda p: save_file(changed(**{"head.bias": torch.ones(1, dtype=torch.int8)}), p),
+        "'head.bias' is int8; give weights that are not quantised",
+    ),
+    "nothing": (lambda p: save_file({}, p), "holds no weights; give a file that does"),
     "foreign": (lambda p: save_file({"a.weight": torch.ones(1)}, p), "such as 'a.weight', of no built-in architecture"),
     "levels": (lambda p: save_file({"levels": torch.ones(3, 2)}, p), r"holds levels \(3, 2\); tokens takes"),
     "damaged": (lambda p: p.write_bytes(b"x" * 40), "holds no weights that can be read"),
@@ -81,9 +86,18 @@ def test_a_pickle_that_would_run_code_is_not_run_even_with_leave(tmp_path: Path)
             return (Path.touch, (tmp_path / "ran",))
 
     torch.save({"levels": Runs()}, tmp_path / "mine.pt")
-    with pytest.raises(OptionError, match="holds no weights that can be read"):
+    with pytest.raises(OptionError, match="holds more than weights"):
         load_model(tmp_path / "mine.pt", allow_pickle=True)
     assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize(
+    ("held", "words"), [([torch.ones(1)], "holds a list, and not weights by name"), ({}, "holds no weights")]
+)
+def test_a_pickle_of_something_else(held: Any, words: str, tmp_path: Path) -> None:
+    torch.save(held, tmp_path / "mine.pt")
+    with pytest.raises(OptionError, match=words):
+        load_model(tmp_path / "mine.pt", allow_pickle=True)
 
 
 STEM = "diffusion_pytorch_model"
