@@ -7,14 +7,14 @@ from typing import Any
 
 import diffusers
 import torch
-from reference import SHAPE, Smooth, diffusers_class, diffusers_loop
+from reference import SHAPE, Smooth, diffusers_loop, diffusers_scheduler
 
 Options = Mapping[str, Any]
 Loop = Callable[..., torch.Tensor]
 
 
 def _made(class_name: str, config: Options, steps: int | None, set_kwargs: Options | None) -> tuple[Any, Any, Any]:
-    scheduler = diffusers_class(class_name)(**config)
+    scheduler = diffusers_scheduler(class_name, config)
     scheduler.set_timesteps(*([] if steps is None else [steps]), **(set_kwargs or {}))
     generator = torch.Generator().manual_seed(0)
     return scheduler, generator, torch.randn(SHAPE, generator=generator) * getattr(scheduler, "init_noise_sigma", 1.0)

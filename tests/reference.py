@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Mapping
 from typing import Any
+from unittest import mock
 
 import diffusers
 import torch
@@ -33,6 +34,21 @@ def diffusers_class(name: str) -> Any:
     return getattr(diffusers, name)
 
 
+def diffusers_scheduler(class_name: str, config: Mapping[str, Any]) -> Any:
+    """One of that class. Constructors that build a grid of every training timestep, seconds of Python for some options
+    and thrown away by the next ``set_timesteps``, build one of three."""
+    cls = diffusers_class(class_name)
+    whole = cls.set_timesteps
+    if "self.set_timesteps(" not in inspect.getsource(cls.__init__):
+        return cls(**config)
+
+    def three(self: Any, _: int, *args: Any, **named: Any) -> None:
+        whole(self, 3, *args, **named)
+
+    with mock.patch.object(cls, "set_timesteps", three):
+        return cls(**config)
+
+
 def diffusers_loop(
     class_name: str,
     config: Mapping[str, Any],
@@ -43,7 +59,7 @@ def diffusers_loop(
     seed: int = 0,
 ) -> torch.Tensor:
     """The loop of a diffusers pipeline: the model sees the scaled sample, ``step`` gets the unscaled one."""
-    scheduler = diffusers_class(class_name)(**config)
+    scheduler = diffusers_scheduler(class_name, config)
     if steps is None:
         scheduler.set_timesteps(**(set_kwargs or {}))
     else:

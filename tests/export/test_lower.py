@@ -17,8 +17,15 @@ from samplegraph.export.storage.weights import tensor_of
 from samplegraph.models import Sampler
 from samplegraph.schedulers import create, names
 
+#: Each kind of step: one and several evaluations, history, a corrector, noise, distilled, pyramid.
+KINDS = {
+    *("ddim", "dpm_multistep", "dpm_singlestep", "unipc", "pndm", "heun", "euler_ancestral", "sa_solver"),
+    *("lcm", "cogvideox_dpm", "flow_match_euler", "helios", "karras_ve", "seeds_3"),
+}
+TRACED = sorted(set(names()) - {"score_sde_ve", "repaint", "vq_diffusion"})  # these are always traced
 
-@pytest.mark.parametrize("name", names())
+
+@pytest.mark.parametrize("name", [n if n in KINDS else pytest.param(n, marks=pytest.mark.slow) for n in TRACED])
 def test_lowered_equals_traced(
     name: str, captures: Captures, denoiser_of: Callable[[str], nn.Module], monkeypatch: pytest.MonkeyPatch
 ) -> None:
