@@ -10,6 +10,7 @@ PYTHON ?= python3
 JOBS ?= 2
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
+DOCS_ARGS ?=
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -50,8 +51,8 @@ bench: $(TEST_READY) ## run the benchmarks and write their table into README.md 
 bench-gpu: $(TEST_READY) ## on an NVIDIA GPU: whole graphs and engines against loops (BENCH_ARGS="--device cpu": a rehearsal)
 	$(BIN)/python benchmarks/gpu.py $(BENCH_ARGS)
 
-docs: $(TEST_READY) ## write docs/schedulers.md and its figures from the registry
-	OMP_NUM_THREADS=1 $(BIN)/python -m docs.reference
+docs: $(TEST_READY) ## write docs/schedulers.md and its figures (DOCS_ARGS=--measure: measure all schedulers anew)
+	OMP_NUM_THREADS=1 $(BIN)/python -m docs.reference $(DOCS_ARGS)
 
 wheel: $(TEST_READY) ## build dist/*.tar.gz, and from it dist/*.whl
 	$(BIN)/python -m build --no-isolation --outdir dist .

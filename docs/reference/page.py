@@ -1,46 +1,31 @@
-"""The text of docs/schedulers.md, from the registry."""
+"""The text of docs/schedulers.md, from the registry and what was measured."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
 
+from docs.reference.guide import guide, table
+from docs.reference.measured import read
+from docs.reference.rows import rows as measured_rows
 from samplegraph.export.cli.list_facts import Facts, facts_of
 from samplegraph.export.cli.list_options import SHARED, Option, written
 from samplegraph.schedulers import names
 
-_HEAD = """\
+_TITLE = """\
 # Schedulers
 
-<!-- Written by `make docs` from the registry: do not edit. -->
+<!-- Written by `make docs` from the registry and from measured.json: do not edit. -->
 
-`samplegraph list` prints the first table, `samplegraph list NAME` what is below for one scheduler, both also as
-`--json`. N is the number of steps, NFE the number of evaluations of the model. *Noise* is how many slices of
+"""
+_HEAD = """\
+## All schedulers
+
+`samplegraph list` prints this table, `samplegraph list NAME` what is below for one scheduler, both also as `--json`.
+ N is the number of steps, NFE the number of evaluations of the model. *Noise* is how many slices of
 `step_noise` a run takes, *state* how many tensors a step hands to the next. *Affine* schedulers are lowered from their
 coefficients, the others are traced. All of it is at default options. A k-diffusion function is named where it is the
 same method over the same sigmas.
-
-"""
-_FIGURES = """\
-## Which one
-
-![Error against NFE](images/convergence.svg)
-
-Deterministic schedulers on Gaussian data, where the exact answer is known and every scheduler steps over the same
-noise levels. The slope is the order. `karras_ve` with `s_churn=0` is Heun's method; `ddim` and `euler` are one formula.
-
-![Digits against NFE](images/accuracy.svg)
-
-The built-in model `digits` (for `vq_diffusion`: `tokens`) with guidance 2 and default options but those named: 100
-samples, ten of each digit. Left: how many a classifier reads as the digit asked for. Right: how much the samples of one
-digit differ, against people's writing; below 1 they are alike, above 1 there is noise left in them. Both have to be
-right: the mean of all threes is read as a three. Empty cells are numbers that a scheduler cannot do. `ddim_inverse`
-and `repaint` start from an image. The numbers are in [images/accuracy.json](images/accuracy.json).
-
-![Noise levels against step](images/grids.svg)
-
-Where 25 steps lie: with default options, and as `timestep_spacing` and `respacing` lay them out. A last step to 0 is
-not on the logarithmic axis.
 
 """
 _SHARED = """\
@@ -56,7 +41,7 @@ def page() -> str:
     """The whole page."""
     rows = [facts_of(name) for name in names()]
     shared = {o.name: o for f in rows for o in f.options if not o.own}
-    parts = [_HEAD, _overview(rows), _FIGURES, _SHARED, _shared(shared.values())]
+    parts = [_TITLE, guide(read(), measured_rows()), _HEAD, _overview(rows), _SHARED, _shared(shared.values())]
     return "".join([*parts, *(_section(each) for each in rows)]).rstrip() + "\n"
 
 
@@ -76,12 +61,12 @@ def _overview(rows: Sequence[Facts]) -> str:
         ]
         for f in rows
     ]
-    return _table(head, body)
+    return table(head, body)
 
 
 def _shared(options: Iterable[Option]) -> str:
     body = [[f"`{o.name}`", o.allowed or "", SHARED.get(o.name, "")] for o in sorted(options, key=lambda o: o.name)]
-    return _table(("option", "allowed", "meaning"), body)
+    return table(("option", "allowed", "meaning"), body)
 
 
 def _section(f: Facts) -> str:
@@ -93,15 +78,10 @@ def _section(f: Facts) -> str:
         f" Paper: {_link(f.paper)}; diffusers: {_code(f.diffusers)}; k-diffusion: {_code(f.k_diffusion)}.",
     ]
     own = [[f"`{o.name}`", _code(written(o.default)), o.allowed, _inline(o.meaning)] for o in f.options if o.own]
-    table = _table(("option", "default", "allowed", "meaning"), own) if own else ""
+    own_table = table(("option", "default", "allowed", "meaning"), own) if own else ""
     shared = ", ".join(f"`{o.name}={written(o.default)}`" for o in f.options if not o.own)
     defaults = f"Shared options: {shared}.\n\n" if shared else ""
-    return f"## {f.name}\n\n{_inline(f.summary)}\n\n{''.join(facts)}\n\n{table}{defaults}"
-
-
-def _table(head: Sequence[str], body: Iterable[Sequence[str]]) -> str:
-    lines = [head, ["---"] * len(head), *body]
-    return "".join(f"| {' | '.join(cell.replace('|', '&#124;') for cell in line)} |\n" for line in lines) + "\n"
+    return f"## {f.name}\n\n{_inline(f.summary)}\n\n{''.join(facts)}\n\n{own_table}{defaults}"
 
 
 def _link(paper: str) -> str:
