@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import TypeVar
 
 import torch
@@ -67,7 +69,7 @@ def _dry(
     """``function`` without computing anything where torch can do that, else as it is."""
     with torch.no_grad():
         try:
-            with FakeTensorMode(allow_non_fake_inputs=True) as mode:
+            with _unlogged(), FakeTensorMode(allow_non_fake_inputs=True) as mode:
                 made = function({name: mode.from_tensor(value) for name, value in given.items()})
         except Exception:
             made = function(given)  # looks at values; or its error is the one to be told
@@ -76,3 +78,15 @@ def _dry(
 
 def _zeros(like: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     return {name: torch.zeros(tuple(value.shape), dtype=value.dtype) for name, value in like.items()}
+
+
+@contextmanager
+def _unlogged() -> Iterator[None]:
+    """Without torch's own report of what it could not do."""
+    log = logging.getLogger("torch._subclasses.fake_tensor")
+    level = log.level
+    log.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        log.setLevel(level)

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from samplegraph.export.cli import main
-from samplegraph.export.signature import TAKEN
+from samplegraph.export.edge.examples import TAKEN
 
 TESTS = Path(__file__).parents[1]
 OLD = b"what was there before"
