@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 import onnx_ir as ir
 from onnx_ir.passes import Sequential, common
 
@@ -12,6 +14,9 @@ from samplegraph.export.passes.scopes import ScopesPass
 from samplegraph.export.passes.split_linear import SplitLinearPass
 from samplegraph.export.passes.static_reshape import StaticReshapePass
 from samplegraph.export.passes.tensor_layout import LayoutPass
+
+#: It warns of a result that is a constant, as a module in front may have one.
+logging.getLogger(common.DeduplicateInitializersPass.__module__).setLevel(logging.ERROR)
 
 
 def tidy_denoiser(model: ir.Model) -> None:
