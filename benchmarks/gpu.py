@@ -164,7 +164,7 @@ def left_out(job: Job, tensors: Sequence[tuple[str, list[int]]]) -> None:
     """Replace the files of weights beside the graph by recipes: which rows of which drawn weight lie where.
 
     In float16 those are weights of which the compiler has cut a part, as one of q, k and v, before it rounded them, and
-    those of the timestep's path, which stays in float32.
+    those of the timestep's path, which stays in float32. What is no such rows is kept, in ``.rest``.
     """
     import onnx
 
@@ -173,27 +173,29 @@ def left_out(job: Job, tensors: Sequence[tuple[str, list[int]]]) -> None:
     graphs = [onnx.load(path, load_external_data=False) for path in (job.graph, job.network)]
     stored = [tensor for model in graphs for tensor in model.graph.initializer if tensor.external_data]
     for file in sorted(job.folder.glob("weights-*.bin")):
-        data, parts = file.read_bytes(), {}
+        data, parts, rest = file.read_bytes(), {}, b""
         for tensor in stored:
             place = {entry.key: entry.value for entry in tensor.external_data}
             if place["location"] == file.name:
                 at, length = int(place.get("offset", 0)), int(place["length"])
                 stored_as = onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type)
                 found = np.frombuffer(data[at : at + length], stored_as).reshape(tensor.dims[0], -1)
-                parts[at] = [at, stored_as.str, *rows_of(found, known)]
+                if at in parts:
+                    continue
+                rows = rows_of(found, known)
+                parts[at] = [at, stored_as.str, *(rows or ("", len(rest), len(rest) + length, False))]
+                rest += b"" if rows else data[at : at + length]
         recipe = {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data), "parts": sorted(parts.values())}
         recipe |= {"dtype": np.dtype(kind).str, "tensors": dict(tensors)}
         file.with_name(f"{file.name}.recipe").write_text(json.dumps(recipe))
+        if rest:
+            file.with_name(f"{file.name}.rest").write_bytes(rest)
         file.unlink()
     job.weights.unlink(missing_ok=True)
 
 
-def rows_of(part: Array, known: dict[str, Array]) -> tuple[str, int, int, bool]:
-    """``(name, first, last, transposed)``: ``part``, or its transpose, is those rows of the weight of that name.
-
-    Raises:
-        Absent: of none.
-    """
+def rows_of(part: Array, known: dict[str, Array]) -> tuple[str, int, int, bool] | None:
+    """``(name, first, last, transposed)``: ``part``, or its transpose, is those rows of the weight of that name."""
     for transposed, each in ((False, part), (True, part.T)):
         for name, whole in known.items():
             if whole.shape[1] != each.shape[1] or len(whole) < len(each):
@@ -201,13 +203,17 @@ def rows_of(part: Array, known: dict[str, Array]) -> tuple[str, int, int, bool]:
             for first in np.flatnonzero(whole[:, 0] == each[0, 0]).tolist():
                 if np.array_equal(whole[first], each[0]) and np.array_equal(whole[first : first + len(each)], each):
                     return name, first, first + len(each), transposed
-    raise Absent(f"a weight of {part.shape} is no part of a random one; prepare without --light")
+    return None
 
 
 def write_parts(path: Path, recipe: dict[str, Any]) -> None:
     """A file of parts of drawn weights."""
-    data = np.zeros(recipe["size"], np.uint8)
+    data, rest = np.zeros(recipe["size"], np.uint8), path.with_name(f"{path.name}.rest")
+    kept = np.frombuffer(rest.read_bytes() if rest.is_file() else b"", np.uint8)
     for at, stored_as, name, first, last, transposed in recipe["parts"]:
+        if not name:
+            data[at : at + last - first] = kept[first:last]
+            continue
         shape = recipe["tensors"][name]
         rows = drawn_weight(name, tuple(shape)).astype(recipe["dtype"]).reshape(shape[0], -1)[first:last]
         found = np.ascontiguousarray(rows.T if transposed else rows, stored_as).reshape(-1).view(np.uint8)

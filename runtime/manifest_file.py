@@ -32,6 +32,11 @@ def read_manifest(path: str | os.PathLike[str]) -> Manifest:
     if file.suffix in ENGINE_SUFFIXES:
         if not file.is_file():
             raise InputError(f"{file}: no such file; give an engine and keep its sidecar beside it")
+        if not sidecar(file).is_file():
+            raise InputError(
+                f"{sidecar(file)}: no such file; keep the sidecar beside its engine, or build the engine with "
+                "`samplegraph build`: those of other tools have none"
+            )
         return Manifest.from_json(_text(sidecar(file)), str(sidecar(file)))
     text = read_metadata(file).get(METADATA_KEY)
     if text is not None:

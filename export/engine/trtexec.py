@@ -18,8 +18,7 @@ def command_line(plan: EnginePlan) -> str:
     if kind.targets:
         words.append(f"--computeCapabilities={plan.target.removeprefix('sm')}")
     else:
-        words.append("--noTF32")
-    words.append(f"--maxAuxStreams={settings.max_aux_streams}")
+        words += ["--noTF32", f"--maxAuxStreams={settings.max_aux_streams}"]
     if settings.optimization_level is not None:
         words.append(f"--builderOptimizationLevel={settings.optimization_level}")
     if settings.workspace_mb is not None:

@@ -48,7 +48,7 @@ def test_print_trtexec_builds_nothing(
     assert samplegraph("build", graph, "--target", "sm89", "--batch", "1:4:8", "--print-trtexec") == 0
     out = capsys.readouterr().out
     assert out.startswith(f"tensorrt_rtx --onnx={graph} --saveEngine={graph.with_suffix('.sm89.engine')} ")
-    assert "--computeCapabilities=89 --maxAuxStreams=0" in out
+    assert "--skipInference --computeCapabilities=89 --minShapes=noise:1x1x4x4," in out
     assert "--optShapes=noise:4x1x4x4,step_noise:2x4x1x4x4,class_labels:4" in out
     more = ("--workspace", 64, "--timing-cache", "x.cache", "--optimization-level", 4, "--max-aux-streams", 2)
     more = (*more, "--version-compatible", "--refittable")
