@@ -16,7 +16,7 @@ from benchmarks.models import Case
 from samplegraph.export.graph.builder import OPSET
 from samplegraph.export.signature import signature
 from samplegraph.models import Sampler
-from samplegraph.models.denoiser import first_tensor
+from samplegraph.models.stepped import first_tensor
 
 
 def trace_loop(sampler: Sampler, case: Case, file: Path, *, optimise: bool) -> None:

@@ -38,7 +38,7 @@ PRODUCTS: dict[str, list[Dimension]] = {
         [*BETAS, {"beta_schedule": "sigmoid"}, {"beta_schedule": "laplace"}],
         ZERO_SNR,
         CLIPPING,
-        values("variance_type", "fixed_small", "fixed_small_log", "fixed_large"),
+        values("variance_type", "fixed_small", "fixed_small_log", "fixed_large", None),
     ],
     "EulerDiscreteScheduler": [
         *COMMON,

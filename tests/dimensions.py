@@ -20,7 +20,7 @@ BETAS: Dimension = [
     {},
     {"beta_schedule": "scaled_linear", "beta_start": 0.00085, "beta_end": 0.012},
     {"beta_schedule": "squaredcos_cap_v2"},
-    {"trained_betas": TRAINED_BETAS},
+    {"trained_betas": TRAINED_BETAS, "beta_schedule": "exp"},  # which is not read then
 ]
 PREDICTION = values("prediction_type", "epsilon", "sample", "v_prediction")
 SPACING = values("timestep_spacing", "linspace", "leading", "trailing")

@@ -83,7 +83,7 @@ STAGED: list[Dimension] = [
 MAX_ANGLES: Dimension = [{}, {"max_timesteps": 1.5}]
 COGVIDEOX = [
     *COMMON,
-    BETAS,
+    [*BETAS, {"beta_schedule": "scaled_linear", "beta_start": 1e-5, "beta_end": 0.005}],
     ZERO_SNR,
     values("snr_shift_scale", 3.0, 1.0),
     values("set_alpha_to_one", True, False),
@@ -106,7 +106,14 @@ LATER_PRODUCTS: dict[str, list[Dimension]] = {
     "CMStochasticIterativeScheduler": [
         values("clip_denoised", True, False),
         values("s_noise", 1.0, 0.9),
-        [{}, {"sigma_max": 10.0, "rho": 5.0}, {"sigma_data": 1.0, "sigma_min": 0.01}, {"num_train_timesteps": 100}],
+        [
+            {},
+            {"sigma_max": 10.0, "rho": 5.0},
+            {"sigma_data": 1.0, "sigma_min": 0.01},
+            {"num_train_timesteps": 100},
+            # its square in float32 is not that of its float32
+            {"sigma_data": 0.1, "sigma_min": 0.1, "rho": 3.0},
+        ],
     ],
     "DPMSolverMultistepInverseScheduler": [
         SCHEDULE_OR_INVERTED_FLOW,
@@ -164,7 +171,7 @@ LATER_CUSTOM: dict[str, Dimension] = {
     "LCMScheduler": WHOLE_TABLES,
     "TCDScheduler": WHOLE_TABLES,
     "DDPMWuerstchenScheduler": [{"timesteps": [1.0, 0.5, 0.2, 0.0]}, {"timesteps": [1.0, 0.66]}],
-    "LTXEulerAncestralRFScheduler": [{"sigmas": [1.0, 0.7, 0.3, 0.0]}],
+    "LTXEulerAncestralRFScheduler": [{"sigmas": [1.0, 0.7, 0.3, 0.0]}, {"timesteps": [1.0, 0.7, 0.3, 0.0]}],
     "MiniMaxH3Scheduler": [{"sigmas": [1.0, 0.7, 0.3, 0.0]}],
     "CMStochasticIterativeScheduler": [{"timesteps": [39, 22, 5]}, {"timesteps": [22, 0]}, {"timesteps": [0]}],
 }
