@@ -52,7 +52,7 @@ def check_sources(files: Sequence[Path]) -> Sources:
         made = check_engine(file, graph=graph if found[graph] else None).engine
         assert made is not None
         for name, digest in made.weight_files.items():
-            weights = file.with_name(name)
+            weights = file.parent / name
             found[weights] = weights.is_file()
             if found[weights] and digests.setdefault(weights, file_sha256(weights)) != digest:
                 raise InputError(f"{file}: was not built from {weights} as it is now; {REBUILD}")

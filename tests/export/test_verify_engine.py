@@ -196,6 +196,17 @@ def test_without_its_gpu_the_files_are_compared_and_that_is_said(
     assert "not run against eager: was built for sm89 and this GPU is sm90; build it with --target sm90" in out
 
 
+def test_weights_may_lie_in_a_folder_below(external: Path, cuda: FakeCuda, capsys: pytest.CaptureFixture[str]) -> None:
+    (weights,) = external.parent.glob("weights-*.bin")
+    (external.parent / "below").mkdir()
+    below = weights.rename(external.parent / "below" / "x.safetensors")
+    engine = write_engine(external.parent / "x.onnx", weight_files={"below/x.safetensors": file_sha256(below)})
+    cuda.devices = 0
+    code, out, _ = samplegraph(capsys, "verify", engine)
+    assert code == 0
+    assert "built from x.onnx, x.safetensors as they are now" in out
+
+
 @pytest.mark.parametrize("which", ["weights", "graph", "engine"])
 def test_files_that_have_changed_are_refused(
     which: str, external: Path, cuda: FakeCuda, capsys: pytest.CaptureFixture[str]
