@@ -13,7 +13,7 @@ PREFIX = "hub:"
 
 
 def download(source: str, allow_pickle: bool = False, include: Sequence[str] = ()) -> Checkpoint:
-    """Fetch ``hub:owner/name`` or ``hub:owner/name@revision``: configs and the denoiser's weights, nothing else.
+    """Fetch ``hub:owner/name`` or ``hub:owner/name@revision``: configs and the weights of the denoiser and of ``include``.
 
     Args:
         include: heads of the names of other components of which the weights are fetched too, as ``text_encoder``.

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import huggingface_hub
 import pytest
 import torch
 import whole_pipelines
@@ -315,3 +316,23 @@ def test_a_lora_is_fused_into_text_encoders(
     plain = load_parts(folder, ["text_encoder"]).pre[-1]
     states = plain(**{name: given[name] for name in front.inputs})["encoder_hidden_states"]
     assert (theirs["encoder_hidden_states"] - states).abs().max() > 0.05
+
+
+def test_weights_of_what_is_included_come_from_the_hub(
+    saved: Callable[[str], tuple[Any, Path]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, folder = saved("stable_diffusion")
+    asked: dict[str, Any] = {}
+
+    def fetched(repository: str, **options: Any) -> str:
+        asked.update(options)
+        return str(folder)
+
+    files = [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
+    files += ["safety_checker/model.safetensors", "text_encoder/pytorch_model.bin", "vae/model.fp16.safetensors"]
+    monkeypatch.setattr(huggingface_hub.HfApi, "list_repo_files", lambda *_, **__: files)
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", fetched)
+    parts = load_parts("hub:owner/sd", ["text_encoder"])
+    assert len(parts.pre) == 1
+    weights = {name for name in asked["allow_patterns"] if name.endswith((".safetensors", ".bin"))}
+    assert weights == {"text_encoder/model.safetensors", "unet/diffusion_pytorch_model.safetensors"}
