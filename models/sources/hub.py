@@ -13,10 +13,10 @@ PREFIX = "hub:"
 
 
 def download(source: str, allow_pickle: bool = False, include: Sequence[str] = ()) -> Checkpoint:
-    """Fetch ``hub:owner/name`` or ``hub:owner/name@revision``: configs and the weights of the denoiser and of ``include``.
+    """Fetch ``hub:owner/name`` or ``hub:owner/name@revision``: configs, the weights of the denoiser and of ``include``.
 
     Args:
-        include: heads of the names of other components of which the weights are fetched too, as ``text_encoder``.
+        include: heads of the names of other components, such as ``text_encoder``.
 
     Raises:
         OptionError: no such repository, or it cannot be reached.
