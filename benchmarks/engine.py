@@ -47,7 +47,7 @@ def main(arguments: list[str] | None = None) -> int:
                 for graph in made["graphs"]:
                     record = {"model": model, **_built(graph, options.limit)}
                     same = [r for r in records if all(r[k] == record[k] for k in ("model", "steps", "layout"))]
-                    records = [r for r in records if r not in same] + [record]
+                    records = sorted([*(r for r in records if r not in same), record], key=_place)
                     if options.output:
                         _write(options.output, about, records)
                     print("\n".join(rows([record])), flush=True)
@@ -60,6 +60,12 @@ def main(arguments: list[str] | None = None) -> int:
         _write(RESULTS, about, records)
         fill(ROOT / "docs" / "engines.md", records, about)
     return 0
+
+
+def _place(record: dict[str, Any]) -> tuple[int, int, int]:
+    """Where it stands in the table."""
+    known = [*ROWS, record["layout"]]
+    return [*MODELS, record["model"]].index(record["model"]), known.index(record["layout"]), record["steps"]
 
 
 def _write(path: Path, about: dict[str, Any], records: list[dict[str, Any]]) -> None:
