@@ -9,7 +9,8 @@ from pathlib import Path
 import torch
 
 from examples import native
-from examples.policy.evaluate import HELD_OUT, SOURCE, control, exported, table
+from examples.policy import figures
+from examples.policy.evaluate import HELD_OUT, SOURCE, control, exported
 from examples.policy.network import SPECS, weights_file
 from examples.policy.picture import draw
 from examples.policy.train import train
@@ -31,8 +32,10 @@ def parser() -> argparse.ArgumentParser:
     add("--output", type=Path, help="the safetensors file to write; the one that is used by default")
     add = commands.add_parser("evaluate", help="success through eager torch, the graph in Python, and C++").add_argument
     add("--objectives", nargs="+", choices=OBJECTIVES, default=OBJECTIVES)
-    add("--steps", nargs="+", type=int, default=[4, 8, 16])
-    add("--scenes", type=int, default=200)
+    add("--steps", nargs="+", type=int, default=figures.STEPS)
+    add("--candidates", nargs="+", type=int, default=figures.CANDIDATES, help="plans to choose the safest from")
+    add("--scenes", type=int, default=figures.SCENES)
+    add("--write", action="store_true", help="run the control loop too, and write figures.json and README.md")
     add = commands.add_parser("control", help="the C++ control loop at a fixed rate, with its latencies").add_argument
     add("--objective", choices=OBJECTIVES, default="ddim")
     add("--steps", type=int, default=8)
@@ -55,7 +58,10 @@ def main() -> None:
         case "train":
             train(given.objective, given.steps, given.seed, given.output or weights_file(given.objective))
         case "evaluate":
-            print(table(given.objectives, given.steps, given.scenes, FOLDER))
+            kinds = [(o, n, c) for o in given.objectives for n in given.steps for c in given.candidates]
+            found = figures.measure(kinds, given.scenes, FOLDER, with_pace=given.write)
+            if given.write:
+                figures.write(found)
         case "control":
             binary = native.program(SOURCE, "control_loop")
             file = exported(given.objective, given.steps, FOLDER)

@@ -73,8 +73,8 @@ def graph(file: Path) -> Planner:
     return lambda observation, seeds: engine(seed=list(seeds), observation=observation)
 
 
-def drive(planner: Planner, listed: Sequence[Scene]) -> list[Run]:
-    """Run all scenes side by side, each until it ends."""
+def drive(planner: Planner, listed: Sequence[Scene], candidates: int = CANDIDATES) -> list[Run]:
+    """Run all scenes side by side, each until it ends; with one candidate its plan is carried out, safe or not."""
     goal, obstacles = np.stack([s.goal for s in listed]), np.stack([s.obstacles for s in listed])
     place = np.stack([s.start for s in listed])
     paths, outcome = [place], np.full(len(listed), "", dtype="<U9")
@@ -86,8 +86,8 @@ def drive(planner: Planner, listed: Sequence[Scene]) -> list[Run]:
         if tick % EXECUTED == 0:
             seen, axis = observe(place[going], goal[going], obstacles[going])
             numbers = [SEEDS_PER_RUN * int(n) + tick // EXECUTED for n in going]
-            seeds = [CANDIDATES * number + each for number in numbers for each in range(CANDIDATES)]
-            plans = planner(np.repeat(seen, CANDIDATES, axis=0), seeds).reshape(-1, CANDIDATES, HORIZON, 2)
+            seeds = [CANDIDATES * number + each for number in numbers for each in range(candidates)]
+            plans = planner(np.repeat(seen, candidates, axis=0), seeds).reshape(-1, candidates, HORIZON, 2)
             chosen = plans[np.arange(len(going)), safest(plans, seen)]
             ahead = turned(REACH * chosen.astype(np.float64), mirrored(axis)[:, None])
             waypoints[going] = place[going][:, None] + ahead

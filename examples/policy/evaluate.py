@@ -11,7 +11,7 @@ from typing import Any
 from examples import native
 from examples.policy.control import Run, drive, eager, graph, success_rate
 from examples.policy.network import trained
-from examples.policy.world import CANDIDATES, Scene, scenes, write_scenes
+from examples.policy.world import CANDIDATES, Scene, write_scenes
 from samplegraph.export import compile
 from samplegraph.models import Sampler
 from samplegraph.schedulers import Scheduler, create
@@ -32,10 +32,10 @@ def sampler(objective: str, steps: int) -> Sampler:
     return Sampler(trained(objective), scheduler(objective, steps), guidance_scale=None)
 
 
-def exported(objective: str, steps: int, folder: Path) -> Path:
+def exported(objective: str, steps: int, folder: Path, candidates: int = CANDIDATES) -> Path:
     """The policy as one graph that draws all candidates of a plan at once, verified against the eager sampler."""
-    made = compile(sampler(objective, steps), batch=CANDIDATES)
-    file = folder / f"policy-{objective}-{steps}.onnx"
+    made = compile(sampler(objective, steps), batch=candidates)
+    file = folder / f"policy-{objective}-{steps}-b{candidates}.onnx"
     made.save(file)
     made.verify()
     return file
@@ -55,33 +55,24 @@ class Outcome:
         return success_rate(self.eager), success_rate(self.graph), float(self.native["success"])
 
 
-def evaluate(objective: str, steps: int, listed: Sequence[Scene], folder: Path, binary: Path) -> Outcome:
+def evaluate(
+    objective: str, steps: int, listed: Sequence[Scene], folder: Path, binary: Path, candidates: int = CANDIDATES
+) -> Outcome:
     """Drive every scene through all three."""
-    file = exported(objective, steps, folder)
+    file = exported(objective, steps, folder, candidates)
     return Outcome(
-        drive(eager(sampler(objective, steps)), listed), drive(graph(file), listed), control(file, listed, binary)
+        drive(eager(sampler(objective, steps)), listed, candidates),
+        drive(graph(file), listed, candidates),
+        control(file, listed, binary, candidates=candidates),
     )
 
 
-def control(file: Path, listed: Sequence[Scene], binary: Path, rate: float | None = None) -> dict[str, Any]:
+def control(
+    file: Path, listed: Sequence[Scene], binary: Path, rate: float | None = None, candidates: int = CANDIDATES
+) -> dict[str, Any]:
     """What the C++ loop says of these scenes: outcomes, latencies in ms, missed deadlines."""
     written = file.with_suffix(".scenes.txt")
     write_scenes(written, listed)
     pace = [] if rate is None else ["--rate", rate]
-    printed: dict[str, Any] = json.loads(native.call(binary, file, written, *pace)[0])
+    printed: dict[str, Any] = json.loads(native.call(binary, file, written, "--candidates", candidates, *pace)[0])
     return printed
-
-
-def table(objectives: Sequence[str], counts: Sequence[int], number: int, folder: Path) -> str:
-    """A line per objective and step count, in Markdown."""
-    folder.mkdir(parents=True, exist_ok=True)
-    binary = native.program(SOURCE, "control_loop")
-    listed = scenes(number, HELD_OUT)
-    lines = [f"| {number} scenes | eager | graph, Python | graph, C++ | a plan in C++, p50 |", "|---|---|---|---|---|"]
-    for objective in objectives:
-        for steps in counts:
-            outcome = evaluate(objective, steps, listed, folder, binary)
-            rates = " | ".join(f"{100 * rate:.1f} %" for rate in outcome.rates)
-            lines.append(f"| {objective}, {steps} steps | {rates} | {outcome.native['plan_ms']['p50']:.2f} ms |")
-            print(lines[-1], flush=True)
-    return "\n".join(lines)

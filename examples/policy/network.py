@@ -24,6 +24,7 @@ PATCH = 4  # actions in one token
 HEADS = 4
 BLOCKS = 2
 SIGHT = 72
+LEAST_NOISE = 0.05  # below, a velocity is taken for that of so much
 NOISE_SCHEDULE = NoiseSchedule(num_train_timesteps=100, beta_schedule="squaredcos_cap_v2")
 OBSERVED = Condition("observation", (OBSERVATION,), description="what world.observe returns, in the robot's frame")
 SPECS = {
@@ -88,6 +89,26 @@ class ActionHead(nn.Module):
         return out
 
 
+class VelocityHead(ActionHead):
+    """The same, which says where it leads to as a velocity: x = (1 - s) x0 + s eps moves with eps - x0 = (x - x0) / s.
+
+    A plan is simple and noise is not, so that it is the plan that a small network should predict (arXiv:2511.13720).
+    """
+
+    def forward(self, sample: Tensor, timestep: Tensor, observation: Tensor) -> Tensor:
+        """sample (B, 16, 2), timestep (B,) in [0, 1000], observation (B, OBSERVATION) -> (B, 16, 2)."""
+        s = (timestep / self.last_timestep).clamp(min=LEAST_NOISE)
+        return (sample - super().forward(sample, timestep, observation)) / s[:, None, None]
+
+
+HEADS_OF = {"ddim": ActionHead, "flow": VelocityHead}
+
+
+def untrained(objective: str) -> ActionHead:
+    """A new action head: ``ddim`` or ``flow``."""
+    return HEADS_OF[objective](SPECS[objective])
+
+
 def weights_file(objective: str) -> Path:
     """Where the trained weights lie."""
     return Path(__file__).with_name(f"weights-{objective}.safetensors")
@@ -99,7 +120,7 @@ def trained(objective: str) -> ActionHead:
     Raises:
         FileNotFoundError: its weights are missing.
     """
-    model = ActionHead(SPECS[objective])
+    model = untrained(objective)
     load(model, weights_file(objective))
     return model
 

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from examples.policy.expert import demonstrations
-from examples.policy.network import NOISE_SCHEDULE, SPECS, ActionHead
+from examples.policy.network import NOISE_SCHEDULE, ActionHead, untrained
 from examples.policy.windows import Batch, Windows
 from examples.policy.world import Setting, scenes
-from examples.training import fit, flow_loss, save
+from examples.training import fit, save
 
 SCENES = 4000  # of either kind
 #: Starts anywhere, close to obstacles and goals too: where a policy may find itself and an expert never goes.
@@ -32,9 +32,16 @@ def x0_loss(model: ActionHead, batch: Batch, generator: torch.Generator) -> Tens
 
 
 def velocity_loss(model: ActionHead, batch: Batch, generator: torch.Generator) -> Tensor:
-    """Flow matching, more often where most is decided: on the noisy half of the way."""
-    s = torch.sigmoid(0.3 + 1.2 * torch.randn(len(batch.plan), 1, 1, generator=generator))
-    return flow_loss(lambda x, t: model(x, t, batch.observation), batch.plan, s, generator)
+    """Flow matching (arXiv:2210.02747): x = (1 - s) x0 + s eps moves with eps - x0; weighted as ``x0_loss`` is.
+
+    An error of the velocity is one of x0 over s. Without weights all capacity goes to plans that are nearly clean.
+    """
+    s = torch.rand(len(batch.plan), 1, 1, generator=generator)
+    eps = torch.randn(batch.plan.shape, generator=generator)
+    velocity = model((1 - s) * batch.plan + s * eps, 1000 * s.flatten(), batch.observation)
+    weight = s.square() * ((1 - s) / s).clamp(0.2**0.5, 20**0.5)
+    loss: Tensor = (weight * (velocity - (eps - batch.plan)).square()).mean()
+    return loss
 
 
 LOSSES = {"ddim": x0_loss, "flow": velocity_loss}
@@ -44,7 +51,7 @@ def train(objective: str, steps: int, seed: int, output: Path) -> None:
     """Demonstrate, train, and write the weights to ``output``; the same seed, the same weights."""
     torch.manual_seed(seed)
     listed = scenes(SCENES, seed) + scenes(SCENES, seed + 1, ANYWHERE)
-    windows, model = Windows(demonstrations(listed, seed), seed), ActionHead(SPECS[objective])
+    windows, model = Windows(demonstrations(listed, seed), seed), untrained(objective)
     loss_of, generator = LOSSES[objective], torch.Generator().manual_seed(seed)
     for share, rate, starting in PARTS:
 

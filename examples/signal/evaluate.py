@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,12 +16,14 @@ from examples.signal.network import decoder
 from examples.signal.quality import Quality, quality
 from examples.signal.sound import RATE, sounds
 from examples.signal.stream import Floats, eager, graph, stream
+from samplegraph.export.cli import main
 from samplegraph.models import Sampler
 from samplegraph.schedulers import create
 
 SOURCE = Path(__file__).with_name("cpp")
 SCHEDULER = "flow_match_euler"
 HELD_OUT = 1_000_000  # seed of sounds that no training run has
+BANDS_FILE = Path(__file__).with_name("example-bands.npy")
 STEM = f"signal-{SCHEDULER}-{{}}-g1.onnx"
 
 
@@ -36,11 +36,9 @@ def export_all(counts: Sequence[int], folder: Path) -> list[Path]:
     """One graph per step count over one weights file, by the command line that README.md shows."""
     command = ["export", "--model", "examples.signal.network:decoder", "--scheduler", SCHEDULER]
     command += ["--steps", ",".join(map(str, counts)), "--guidance-scale", "none", "--weights", "external"]
-    command += ["--condition", "bands=@examples/signal/example-bands.npy", "--output", str(folder.absolute())]
-    line = [sys.executable, "-m", "samplegraph.export", *command]
-    done = subprocess.run(line, cwd=native.ROOT, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise SystemExit(done.stdout + done.stderr)
+    command += ["--condition", f"bands=@{BANDS_FILE}", "--output", str(folder.absolute())]
+    if status := main(command, program="samplegraph"):
+        raise SystemExit(status)
     return [folder / STEM.format(steps) for steps in counts]
 
 
@@ -79,7 +77,6 @@ def measure(steps: int, file: Path, heard: Floats, bands: Floats, seed: int, bin
     through_graph = stream(graph(file), bands, seed)
     errors = relative_error(through_graph, reference), relative_error(natively, reference)
     return Row(steps, quality(reference, heard), *errors, times)
-
 
 
 def table(counts: Sequence[int], seconds: float, folder: Path) -> tuple[str, list[Row]]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import subprocess
+import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +16,13 @@ import numpy as np
 import pytest
 
 from examples import native
+from examples.policy import figures
 from examples.policy.control import Run, drive, eager, graph, success_rate
 from examples.policy.evaluate import HELD_OUT, exported, sampler
 from examples.policy.expert import SPEED, demonstrations
 from examples.policy.world import (
+    CANDIDATES,
     EXECUTED,
-    GOAL_RADIUS,
     MAX_STEP,
     Scene,
     clearance,
@@ -31,9 +34,9 @@ from examples.policy.world import (
     write_scenes,
 )
 
-SCENES = 20
+SCENES = 6
 OBJECTIVES = ("ddim", "flow")
-STEPS = 8
+STEPS = 4
 Program = Callable[[str, str], Path]
 
 
@@ -54,12 +57,6 @@ def reference(policy: tuple[str, Path], held_out: list[Scene]) -> list[Run]:
     return drive(eager(sampler(policy[0], STEPS)), held_out)
 
 
-@pytest.fixture(scope="module")
-def in_python(policy: tuple[str, Path], held_out: list[Scene]) -> list[Run]:
-    """The runs through the graph in Python."""
-    return drive(graph(policy[1]), held_out)
-
-
 def loop(binary: Path, file: Path, listed: list[Scene], folder: Path, *more: object) -> dict[str, Any]:
     """What the control loop prints."""
     write_scenes(folder / "scenes.txt", listed)
@@ -71,17 +68,21 @@ def test_the_eager_policy_reaches_the_goal(reference: list[Run]) -> None:
     assert success_rate(reference) >= 0.9
 
 
-def test_the_graph_does_as_well(reference: list[Run], in_python: list[Run]) -> None:
-    assert abs(success_rate(in_python) - success_rate(reference)) <= 0.02
-    same = [a.outcome == b.outcome for a, b in zip(reference, in_python, strict=True)]
-    assert sum(same) == SCENES
+def test_the_graph_goes_the_same_ways(policy: tuple[str, Path], held_out: list[Scene], reference: list[Run]) -> None:
+    for ours, theirs in zip(drive(graph(policy[1]), held_out), reference, strict=True):
+        assert ours.outcome == theirs.outcome
+        assert ours.path.shape == theirs.path.shape
+        assert np.abs(ours.path - theirs.path).max() < 1e-5
 
 
+@pytest.mark.parametrize("candidates", [CANDIDATES, 1])
 def test_the_cpp_loop_goes_the_same_ways(
-    policy: tuple[str, Path], held_out: list[Scene], in_python: list[Run], program: Program, tmp_path: Path
+    candidates: int, policy: tuple[str, Path], held_out: list[Scene], program: Program, tmp_path: Path
 ) -> None:
-    binary = program("policy", "control_loop")
-    said = loop(binary, policy[1], held_out, tmp_path, "--paths", tmp_path / "paths.txt")
+    """With one candidate some runs end in collisions, here as there."""
+    in_python = drive(graph(policy[1]), held_out, candidates)
+    more = ("--candidates", candidates, "--paths", tmp_path / "paths.txt")
+    said = loop(program("policy", "control_loop"), policy[1], held_out, tmp_path, *more)
     assert said["outcomes"] == [run.outcome for run in in_python]
     assert said["success"] == pytest.approx(success_rate(in_python), abs=1e-4)
     lines = (tmp_path / "paths.txt").read_text().splitlines()
@@ -91,13 +92,15 @@ def test_the_cpp_loop_goes_the_same_ways(
         assert np.abs(path - run.path).max() < 1e-6
 
 
-def test_the_cpp_loop_keeps_its_rate(
-    policy: tuple[str, Path], held_out: list[Scene], program: Program, tmp_path: Path
-) -> None:
-    import time
+@pytest.fixture(scope="module")
+def any_policy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A graph for what does not depend on the objective."""
+    return exported("ddim", 2, tmp_path_factory.mktemp("policy"))
 
+
+def test_the_cpp_loop_keeps_its_rate(any_policy: Path, held_out: list[Scene], program: Program, tmp_path: Path) -> None:
     begin = time.monotonic()
-    said = loop(program("policy", "control_loop"), policy[1], held_out[:2], tmp_path, "--rate", 250)
+    said = loop(program("policy", "control_loop"), any_policy, held_out[:2], tmp_path, "--rate", 250)
     seconds = time.monotonic() - begin
     assert said["ticks"] / 250 <= seconds + 0.01
     assert said["wake_ms"]["count"] == said["ticks"]
@@ -107,33 +110,55 @@ def test_the_cpp_loop_keeps_its_rate(
 
 
 def test_a_rate_that_cannot_be_kept_is_counted(
-    policy: tuple[str, Path], held_out: list[Scene], program: Program, tmp_path: Path
+    any_policy: Path, held_out: list[Scene], program: Program, tmp_path: Path
 ) -> None:
-    said = loop(program("policy", "control_loop"), policy[1], held_out[:1], tmp_path, "--rate", 1e6)
+    said = loop(program("policy", "control_loop"), any_policy, held_out[:1], tmp_path, "--rate", 1e6)
     assert said["missed_deadlines"] >= said["plan_ms"]["count"]
 
 
 @pytest.mark.parametrize(
-    ("line", "said"), [("", "holds no scenes"), ("0 0 1", "holds no scenes"), ("0 0 1 1 0.5 0.5", "line 1")]
+    ("line", "more", "said"),
+    [
+        ("", (), "holds no scenes"),
+        ("0 0 1", (), "holds no scenes"),
+        ("0 0 1 1 0.5 0.5", (), "line 1"),
+        ("", ("--candidates", "17"), "--candidates 1 to 16"),
+        ("", ("--candidates", "0.5"), "--candidates 1 to 16"),
+        ("", ("--rate", "-1"), "--rate HZ"),
+    ],
 )
-def test_bad_scenes_are_refused(
-    policy: tuple[str, Path], program: Program, tmp_path: Path, line: str, said: str
+def test_bad_scenes_and_options_are_refused(
+    program: Program, tmp_path: Path, line: str, more: tuple[str, ...], said: str
 ) -> None:
+    """Before the graph is looked for."""
     (tmp_path / "scenes.txt").write_text(line)
-    command = [program("policy", "control_loop"), policy[1], tmp_path / "scenes.txt"]
+    command = [program("policy", "control_loop"), tmp_path / "gone.onnx", tmp_path / "scenes.txt", *more]
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=native.environment())
     assert done.returncode == 2
     assert said in done.stderr
     assert done.stderr.count("\n") == 1
 
 
-def test_the_policy_knows_both_ways_round(policy: tuple[str, Path]) -> None:
-    """One obstacle in the middle of a symmetric scene, the others far away."""
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_the_policy_knows_both_ways_round(objective: str) -> None:
+    """One obstacle in the middle of a symmetric scene, the other far away."""
     obstacles = np.array([[0.0, 0.0, 0.2], [0.0, 0.9, 0.12]])
     scene = Scene(np.array([-0.7, 0.0]), np.array([0.7, 0.0]), obstacles)
-    runs = drive(eager(sampler(policy[0], STEPS)), [scene] * 24)
+    runs = drive(eager(sampler(objective, STEPS)), [scene] * 16, 4)
     sides = Counter(bool(run.path[len(run.path) // 2, 1] > 0) for run in runs if run.outcome == "goal")
-    assert min(sides[True], sides[False]) >= 4
+    assert min(sides[True], sides[False]) >= 3
+
+
+def test_the_figures_are_those_that_were_measured_and_reach_the_bars() -> None:
+    """Success of at least 90 % through torch, and within 2 points of it through the graph and C++."""
+    found = json.loads(figures.FILE.read_text(encoding="utf-8"))
+    assert f"{figures.BEGIN}\n{figures.tables(found)}\n{figures.END}" in figures.README.read_text(encoding="utf-8")
+    assert found["scenes"] >= 300
+    rows = {(row["objective"], row["steps"], row["candidates"]): row for row in found["success"]}
+    assert set(rows) == set(product(OBJECTIVES, figures.STEPS, figures.CANDIDATES))
+    for row in rows.values():
+        assert row["eager"] >= 0.9, row
+        assert max(abs(row[way] - row["eager"]) for way in ("graph", "cpp")) <= 0.02, row
 
 
 def test_demonstrations_lead_to_the_goal_clear_of_obstacles(held_out: list[Scene]) -> None:
@@ -170,7 +195,3 @@ def test_a_tick_is_no_longer_than_allowed() -> None:
     after = follow(place, np.vstack([near, far]))
     assert np.allclose(after[0], near)
     assert np.allclose(after[1], np.array([0.6, 0.8]) * MAX_STEP)
-
-
-def test_the_goal_is_farther_than_a_tick() -> None:
-    assert GOAL_RADIUS > MAX_STEP

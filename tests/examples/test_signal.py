@@ -94,7 +94,7 @@ def test_samples_come_out_while_frames_go_in(
         assert len(running.stdout.read()) > 0
 
 
-@pytest.mark.parametrize("frames", [0, 1, 3, 4, 7])
+@pytest.mark.parametrize("frames", [0, 3, 4])
 def test_any_number_of_frames(
     frames: int, graphs: dict[int, Path], heard: tuple[Floats, Floats], program: Program
 ) -> None:

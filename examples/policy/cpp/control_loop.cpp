@@ -1,9 +1,10 @@
 // Drive robots through scenes with an exported policy, at a fixed rate or as fast as it goes, and print JSON.
 //
-//   control_loop GRAPH.onnx SCENES.txt [--rate 50] [--runs N] [--paths FILE]
+//   control_loop GRAPH.onnx SCENES.txt [--rate 50] [--runs N] [--candidates 16] [--paths FILE]
 //
-// A plan is made every kExecuted ticks, inside a tick; a tick that is not over when the next one is due has missed its
-// deadline, and the clock starts anew from there. The graph runs in this thread alone.
+// Of so many candidates the safest plan is carried out. It is made every kExecuted ticks, inside a tick; a tick that is
+// not over when the next one is due has missed its deadline, and the clock starts anew from there. The graph runs in
+// this thread alone.
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
@@ -23,7 +24,7 @@ constexpr std::uint64_t kSeedsPerRun = 1000;
 struct Arguments {
   std::string graph, scenes, paths;
   double rate = 0;
-  std::size_t runs = std::numeric_limits<std::size_t>::max();
+  std::size_t runs = std::numeric_limits<std::size_t>::max(), candidates = world::kCandidates;
 };
 
 Arguments parse(int count, char** values) {
@@ -43,9 +44,10 @@ Arguments parse(int count, char** values) {
     if (word == "--paths") out.paths = value;
     else if (word == "--rate" && positive) out.rate = number;
     else if (word == "--runs" && positive) out.runs = static_cast<std::size_t>(number);
-    else throw std::runtime_error(word + " " + value + ": give --rate HZ, --runs N or --paths FILE");
+    else if (word == "--candidates" && number >= 1 && number <= world::kCandidates) out.candidates = static_cast<std::size_t>(number);
+    else throw std::runtime_error(word + " " + value + ": give --rate HZ, --runs N, --candidates 1 to 16 or --paths FILE");
   }
-  if (files.size() != 2) throw std::runtime_error("usage: control_loop GRAPH.onnx SCENES.txt [--rate HZ] [--runs N] [--paths FILE]");
+  if (files.size() != 2) throw std::runtime_error("usage: control_loop GRAPH.onnx SCENES.txt [--rate HZ] [--runs N] [--candidates N] [--paths FILE]");
   out.graph = files[0], out.scenes = files[1];
   return out;
 }
@@ -78,22 +80,23 @@ class Metronome {
 
 class Policy {
  public:
-  explicit Policy(const std::string& graph) : engine_(graph, one_thread()) {
+  Policy(const std::string& graph, std::size_t candidates) : engine_(graph, one_thread()), candidates_(candidates) {
     request_.view("observation", seen_.data(), {1, world::kObservation}, SG_FLOAT32);
     if (engine_.output().rank != 3 || engine_.output().shape[1] != world::kHorizon || engine_.output().shape[2] != 2) {
       throw std::runtime_error(graph + ": its output is no plan of 16 actions in the plane");
     }
-    engine_.warm_up(request_.seeds(std::vector<std::uint64_t>(world::kCandidates)));
+    engine_.warm_up(request_.seeds(std::vector<std::uint64_t>(candidates_)));
   }
 
   /** Waypoints from where the robot stands: those of the safest of the plans that are drawn. */
   void plan(world::Vector place, const world::Scene& scene, std::uint64_t number) {
     const world::Vector axis = world::observe(place, scene, seen_);
-    std::vector<std::uint64_t> seeds(world::kCandidates);
+    std::vector<std::uint64_t> seeds(candidates_);
     for (std::size_t i = 0; i < seeds.size(); ++i) seeds[i] = world::kCandidates * number + i;
-    engine_.sample_into(request_.seeds(std::move(seeds)), actions_.data(), sizeof(actions_));
+    const std::size_t bytes = candidates_ * 2 * world::kHorizon * sizeof(float);
+    engine_.sample_into(request_.seeds(std::move(seeds)), actions_.data(), bytes);
     const float* best = actions_.data();
-    for (std::size_t i = 1; i < world::kCandidates; ++i) {
+    for (std::size_t i = 1; i < candidates_; ++i) {
       const float* other = actions_.data() + i * 2 * world::kHorizon;
       if (world::room(other, seen_) > world::room(best, seen_)) best = other;
     }
@@ -114,6 +117,7 @@ class Policy {
   }
 
   samplegraph::Engine engine_;
+  const std::size_t candidates_;
   samplegraph::Request request_;
   std::array<float, world::kObservation> seen_{};
   std::array<float, world::kCandidates * 2 * world::kHorizon> actions_{};
@@ -148,7 +152,7 @@ const char* run(Policy& policy, const world::Scene& scene, std::size_t number, M
 void drive(const Arguments& given) {
   std::vector<world::Scene> scenes = world::read_scenes(given.scenes);
   scenes.resize(std::min(given.runs, scenes.size()));
-  Policy policy(given.graph);
+  Policy policy(given.graph, given.candidates);
   Metronome clock(given.rate);
   const std::size_t most = scenes.size() * world::kMaxTicks;
   Times times{Latency(most / world::kExecuted + scenes.size()), Latency(most)};
