@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import torch
 from networks import seeded, waves
 from torch import Tensor, nn
@@ -126,29 +128,36 @@ class UnNormaliser(nn.Module):
         return out
 
 
+@cache
 def head() -> nn.Module:
     return seeded(Head(), 1)
 
 
+@cache
 def normaliser() -> nn.Module:
     return Normaliser().eval()
 
 
+@cache
 def observation_encoder() -> nn.Module:
     return seeded(ObservationEncoder(), 2)
 
 
+@cache
 def text_encoder() -> nn.Module:
     return seeded(TextEncoder(), 3)
 
 
+@cache
 def text_denoiser() -> nn.Module:
     return seeded(TextDenoiser(), 4)
 
 
+@cache
 def decoder() -> nn.Module:
     return seeded(Decoder(), 5)
 
 
+@cache
 def un_normaliser() -> nn.Module:
     return UnNormaliser().eval()

@@ -32,6 +32,8 @@ from samplegraph.models import BackSpec, Condition, FrontSpec, ModelSpec, Sample
 from samplegraph.runtime import Engine, Manifest
 from samplegraph.schedulers import create
 
+SLOW = pytest.mark.slow
+
 
 def picture(scheduler: str = "euler", steps: int = 4, scale: float | str | None = "input") -> Sampler:
     return Sampler(text_denoiser(), create(scheduler, steps), scale, pre=[text_encoder()], post=decoder())
@@ -64,13 +66,13 @@ def check(sampler: Sampler, folder: Path, captures: Captures, **options: Any) ->
 @pytest.mark.parametrize(
     ("make", "batch", "layout"),
     [
-        (picture, 2, "unrolled"),
+        pytest.param(picture, 2, "unrolled", marks=SLOW),
         (picture, "dynamic", "chunked:1"),
-        (picture, 1, "chunked:4"),
+        pytest.param(picture, 1, "chunked:4", marks=SLOW),
         (picture, 2, "loop"),
         (policy, "dynamic", "unrolled"),
         (policy, 2, "chunked:2"),
-        (policy, "dynamic", "loop"),
+        pytest.param(policy, "dynamic", "loop", marks=SLOW),
     ],
 )
 def test_the_graph_is_eager(
@@ -94,16 +96,19 @@ def test_the_graph_is_eager(
 
 
 @pytest.mark.parametrize(
-    "options",
+    ("options", "layout"),
     [
-        {"guidance_scale": None},
-        {"guidance_scale": 2.5},
-        {"guidance_interval": "steps:0.5,1"},
-        {"guided": ["encoder_hidden_states"]},
+        ({"guidance_scale": None}, "unrolled"),
+        ({"guidance_scale": 2.5}, "chunked:2"),
+        ({"guidance_interval": "steps:0.5,1"}, "unrolled"),
+        ({"guided": ["encoder_hidden_states"]}, "chunked:2"),
+        pytest.param({"guidance_scale": None}, "chunked:2", marks=SLOW),
+        pytest.param({"guidance_scale": 2.5}, "unrolled", marks=SLOW),
+        pytest.param({"guidance_interval": "steps:0.5,1"}, "chunked:2", marks=SLOW),
+        pytest.param({"guided": ["encoder_hidden_states"]}, "unrolled", marks=SLOW),
     ],
-    ids=["none", "baked", "interval", "guided"],
+    ids=str,
 )
-@pytest.mark.parametrize("layout", ["unrolled", "chunked:2"])
 def test_guidance(options: dict[str, Any], layout: str, captures: Captures, tmp_path: Path) -> None:
     scheduler = create("ddim", 4, eta=0.5)
     sampler = Sampler(text_denoiser(), scheduler, **options, pre=[text_encoder()], post=decoder())
