@@ -47,6 +47,8 @@ class Stepwise:
             raise OptionError(f"{name} adds noise before it asks the model; stepwise use needs the sample itself asked")
         if scheduler.apart:
             raise OptionError(f"{name} with cfg_pp needs two predictions in each step; use a Sampler, or cfg_pp=False")
+        if scheduler.grid.own.get("output_weights") is not None:
+            raise OptionError(f"{name} takes several predictions of one evaluation; use a Sampler")
         if scheduler.inputs or scheduler.classes or scheduler.prediction.thresholding:
             raise OptionError(f"{name} takes more than predictions (inputs, tokens or thresholding); use a Sampler")
         self.scheduler, self.profile = scheduler, profile

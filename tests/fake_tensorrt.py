@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 from enum import Enum
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -34,6 +35,7 @@ class ILogger:
 def fake_tensorrt(cuda: FakeCuda) -> Any:
     """A module on ``cuda``; its ``calls`` are counted, ``made`` holds the execution contexts."""
     module: Any = ModuleType("tensorrt_rtx")
+    module.__spec__ = ModuleSpec("tensorrt_rtx", None)
     module.calls, module.made, module.fails, module.driver = Counter(), [], set(), "580"
     module.__version__, module.ILogger, module.cuda = VERSION, ILogger, cuda
     module.Runtime = lambda log: _Runtime(module, log)

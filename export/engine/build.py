@@ -43,7 +43,7 @@ def build(
     builder = trt.Builder(log)
     network = builder.create_network(_strongly_typed(trt))
     parser = trt.OnnxParser(network, log)
-    if not parser.parse(_to_parse(file), str(file)):
+    if not parser.parse(_to_parse(file, manifest), str(file)):
         raise ExportError(f"{file}: {kind.name} cannot read it ({_refused(parser)}); export it again as a plain graph")
     _mark_outputs(network, visited)
     config = builder.create_builder_config()
@@ -77,13 +77,13 @@ def build(
     return memoryview(made)
 
 
-def _to_parse(file: Path) -> bytes:
+def _to_parse(file: Path, manifest: Manifest) -> bytes:
     """The graph as builders like it, where onnx-ir is there to make it so."""
     if find_spec("onnx_ir") is None:
         return file.read_bytes()
     from samplegraph.export.engine.engine_form import engine_form
 
-    return engine_form(file)
+    return engine_form(file, manifest.inputs)
 
 
 def _strongly_typed(trt: Any) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import onnx_ir as ir
@@ -10,7 +11,7 @@ from onnx_ir.passes import Sequential, common
 from samplegraph.export.passes.group_normalization import GroupNormalizationPass
 from samplegraph.export.passes.modulated_norm import ModulatedNormPass
 from samplegraph.export.passes.site_products import SiteProductsPass
-from samplegraph.runtime.manifest_file import read_manifest
+from samplegraph.runtime.manifest import Tensor
 
 #: GroupNormalization has a scale and a bias per channel from here on.
 _OPSET = 21
@@ -18,13 +19,13 @@ _OPSET = 21
 _STILL = ("condition", "negative", "guidance_scale", "coefficients", "constants")
 
 
-def engine_form(path: Path) -> bytes:
-    """The graph at ``path`` in that form; external weights are referred to as they were.
+def engine_form(path: Path, inputs: Iterable[Tensor]) -> bytes:
+    """The graph at ``path`` in that form; external weights are referred to as they were. ``inputs`` are the manifest's.
 
     A builder's time grows faster than the graph, and normalisations are a fifth to a third of its nodes.
     """
     model = ir.load(path)
-    still = {tensor.name for tensor in read_manifest(path).inputs if tensor.role in _STILL}
+    still = {tensor.name for tensor in inputs if tensor.role in _STILL}
     Sequential(
         common.ShapeInferencePass(),
         GroupNormalizationPass(),

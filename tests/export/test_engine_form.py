@@ -103,7 +103,7 @@ def test_sampled_values_stay(network: type[nn.Module], batch: int | str, capture
     program = compile(sampler, batch=batch, captures=captures, weights="external")
     path = program.save(tmp_path / "x.onnx")
     made = tmp_path / "y.onnx"
-    made.write_bytes(engine_form(path))
+    made.write_bytes(engine_form(path, program.manifest.inputs))
     onnx.checker.check_model(str(made), full_check=True)
     given = {k: v.numpy() for k, v in example_inputs(sampler, program.signature, seed=5).items()}
     expected, found = (evaluate(str(each), given)[0] for each in (path, made))

@@ -28,7 +28,7 @@ from samplegraph.export import Captures, ExportError, VerificationError, compile
 from samplegraph.export.denoiser.capture_cache import CaptureCache
 from samplegraph.export.verification.examples import example_inputs, run_eager_steps
 from samplegraph.export.verification.rebuild import rebuild
-from samplegraph.models import BackSpec, Condition, FrontSpec, ModelSpec, Sampler
+from samplegraph.models import Back, BackSpec, Condition, FrontSpec, ModelSpec, Sampler
 from samplegraph.runtime import Engine, Manifest
 from samplegraph.schedulers import create
 
@@ -299,8 +299,7 @@ def test_layouts_that_are_refused(layout: str, captures: Captures) -> None:
 
 
 def test_a_name_that_is_taken(captures: Captures) -> None:
-    decode = decoder()
-    decode.spec = BackSpec("input_ids")
+    decode = Back(decoder(), BackSpec("input_ids"))
     sampler = Sampler(text_denoiser(), create("euler", 2), pre=[text_encoder()], post=decode)
     with pytest.raises(ExportError, match="the name 'input_ids' is taken by another input or output"):
         compile(sampler, captures=captures)

@@ -67,6 +67,9 @@ ALONE = {
     "cogvideox_dpm": "step has to be handed the x0 before",
     "ltx_euler_ancestral": "no add_noise",
     "minimax_h3": "counts the end as a step",
+    "helios": "no add_noise",
+    "piflow": "no add_noise",
+    "helios_dmd": "add_noise takes the tables of a stage",
 }
 
 

@@ -48,7 +48,7 @@ def test_a_sample_depends_on_its_own_seed_alone() -> None:
 def test_most_schedulers_can() -> None:
     able = {name for name in names() if single(name)}
     assert {"ddim", "ddpm", "euler", "euler_ancestral", "dpm_multistep", "score_sde_vp"} <= able
-    assert not {"heun", "karras_ve", "repaint", "vq_diffusion", "score_sde_ve"} & able
+    assert not {"heun", "karras_ve", "piflow", "repaint", "vq_diffusion", "score_sde_ve"} & able
 
 
 @pytest.mark.parametrize("name", names())
