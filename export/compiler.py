@@ -5,7 +5,7 @@ sampler + example shapes
   -> denoiser graph       captured once, optimised before anything is unrolled       (denoiser/, passes/)
   -> its precision        float16, bfloat16 or int8 weights, float32 at its edge     (precision/)
   -> segments             the steps that become one graph: all, or chunks            (sampling/segment)
-  -> sampler graph        each evaluation one opaque node; affine ones without torch (sampling/lower, else trace)
+  -> sampler graph        each evaluation one opaque node; without torch if it can be (sampling/lower, else trace)
   -> specialised parts    by binding time, for all call sites                        (partial/)
   -> linked graph         sites in place of the opaque nodes, weights shared         (link)
   -> whole pipeline       modules in front of it and behind it                       (stages/)
@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from importlib.metadata import version
@@ -42,6 +43,7 @@ from samplegraph.export.sampling.coefficients import drives, recurrent_tables
 from samplegraph.export.sampling.layout import Layout, parse_layout
 from samplegraph.export.sampling.lower import lower_sampler
 from samplegraph.export.sampling.part import Part, drop_unread, number, part, take_visited
+from samplegraph.export.sampling.pieces import Pieces
 from samplegraph.export.sampling.recurrent import recurrent_part
 from samplegraph.export.sampling.repeated import repeated_part
 from samplegraph.export.sampling.segment import Segment, chunks, whole
@@ -176,11 +178,11 @@ def _unrolled(
     parts: list[Part] = []
     wanted: list[str] | None = None
     with phases.phase("link", sampler.profile.nfe) as site_done:
-        done = count()
+        done, pieces = count(), Pieces(sig.example_batch)
         for segment in reversed(segments):
             if wanted is not None:
                 segment = segment.narrowed(segment.names, [*wanted, "sample", "x0"])
-            graph = _sampler_graph(sampler, sig, segment)
+            graph = _sampler_graph(sampler, sig, segment, pieces)
             groups = link(graph, targets.__getitem__, lambda _: site_done(next(done)))
             tidy_linked(graph)
             visited = take_visited(graph.graph, len(segment.outputs))
@@ -223,20 +225,20 @@ def _targets(sampler: Sampler, sig: Signature, captures: Captures, convert: Conv
     return found
 
 
-def _sampler_graph(sampler: Sampler, sig: Signature, segment: Segment) -> ir.Model:
-    """Lowered from the plan where the scheduler is affine, else traced, as where a clipped x0 was infinite before."""
-    try:
-        route = trace_sampler if _keeps_rounding(sampler) else lower_sampler
-        return route(sampler, sig, segment)
-    except (TypeError, ZeroDivisionError):
-        return trace_sampler(sampler, sig, segment)
+def _sampler_graph(sampler: Sampler, sig: Signature, segment: Segment, pieces: Pieces) -> ir.Model:
+    """Lowered, operation by operation where eager rounds visibly or divides by a signal of nothing; else traced."""
+    for exact in (False, True):
+        if exact or not _keeps_rounding(sampler):
+            with suppress(TypeError, ZeroDivisionError):
+                return lower_sampler(sampler, sig, segment, exact=exact, pieces=pieces)
+    return trace_sampler(sampler, sig, segment)
 
 
 def _keeps_rounding(sampler: Sampler) -> bool:
     """Whether eager rounds visibly: one step leaves most of the noise behind (Euler in 2 steps from sigma 157).
 
     Its x0 then carries the rounding of a sample ``_STEEP`` times as large; combined coefficients would not, so such
-    samplers, which are short, are traced operation by operation.
+    samplers, which are short, are lowered operation by operation.
     """
     grid = sampler.scheduler.grid
     with np.errstate(divide="ignore"):

@@ -104,8 +104,7 @@ class Denoiser(nn.Module):
     def _log_probs(self, output: torch.Tensor, x: torch.Tensor, scale: Any) -> Prediction[torch.Tensor]:
         """Of tokens: guided logarithms are normalised again, as in diffusers' pipeline."""
         if scale is not None:
-            output = self.guidance.combine(*_branches(output, x), scale)
-            output = output - torch.logsumexp(output, dim=1, keepdim=True)
+            output = normalised(self.guidance.combine(*_branches(output, x), scale))
         return Prediction(output, output)
 
     def evaluate(self, sample: torch.Tensor, i: int, conditions: Mapping[str, torch.Tensor]) -> torch.Tensor:
@@ -127,6 +126,11 @@ class Denoiser(nn.Module):
             return (shape[0], self.classes - 1, *shape[1:])
         rows, channels, *rest = shape
         return (rows, 2 * channels if self.splits else channels, *rest)
+
+
+def normalised(log_p: torch.Tensor) -> torch.Tensor:
+    """Logarithms of probabilities (B, classes, ...) of sum 1."""
+    return log_p - torch.logsumexp(log_p, dim=1, keepdim=True)
 
 
 def _branches(output: torch.Tensor, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -19,7 +19,7 @@ from samplegraph.models.stages.back import Back
 from samplegraph.models.stages.entrance import Entrance
 from samplegraph.models.stages.front import Front
 from samplegraph.models.stepped import network_of
-from samplegraph.models.task import MASK, task_of
+from samplegraph.models.task import task_of
 from samplegraph.schedulers import OptionError, Prediction, Profile, Scheduler
 from samplegraph.schedulers.errors import suggest
 
@@ -254,15 +254,8 @@ class Sampler(nn.Module):
             state = self.scheduler.begin(x, given)
         for i in indices:
             x, state = self.scheduler.step(i, x, state, denoise, draw)
-            x = self.after_step(i, x, given)
+            x = self.task.after_step(self.scheduler, i, x, given)
             yield Position(x, state, x0)
-
-    def after_step(self, i: int, x: torch.Tensor, given: Mapping[str, torch.Tensor]) -> torch.Tensor:
-        """The sample at step ``i + 1``: inpainting puts what is kept back."""
-        if self.task.kind != "inpaint":
-            return x
-        mask = given[MASK]
-        return mask * x + (1 - mask) * self.task.kept(self.scheduler, given, i)
 
     def _check(self, given: Mapping[str, object], names: list[str]) -> None:
         allowed = self.condition_inputs(names)

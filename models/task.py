@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from samplegraph.schedulers import OptionError, Scheduler, first_step, starting_at
 from samplegraph.schedulers.base import Input, Noise
@@ -53,11 +53,16 @@ class Task:
             return scheduler.add_noise(given[INIT], given[NOISE], self.begin), draw
         return scheduler.start(given[NOISE], draw)
 
-    def kept(self, scheduler: Scheduler, given: Mapping[str, X], i: int) -> X:
-        """What a place with mask 0 holds after step ``i``: the known sample, as noisy as the rest."""
-        if i + 1 == scheduler.steps:
-            return given[INIT]
-        return scheduler.add_noise(given[INIT], given[NOISE], i + 1)
+    def after_step(self, scheduler: Scheduler, i: int, x: X, given: Mapping[str, X]) -> X:
+        """The sample at step ``i + 1``: inpainting puts what is kept back, as noisy as the rest."""
+        if self.kind != "inpaint":
+            return x
+        known: Any = given[INIT]
+        if i + 1 < scheduler.steps:
+            known = scheduler.add_noise(given[INIT], given[NOISE], i + 1)
+        mask: Any = given[MASK]
+        anew: X = mask * x + (1 - mask) * known
+        return anew
 
 
 def task_of(scheduler: Scheduler, strength: float | None, begin: int | None, inpaint: bool) -> tuple[Task, Scheduler]:

@@ -10,7 +10,6 @@ from samplegraph.schedulers.grids.options import COMMON_BETAS, TIMESTEP_DEFAULTS
 from samplegraph.schedulers.grids.timestep_grid import visited_grid
 from samplegraph.schedulers.prediction import CLIP_DEFAULTS, THRESHOLD_DEFAULTS
 from samplegraph.schedulers.steps.posterior import Posterior
-from samplegraph.schedulers.steps.tensors import tensor
 
 VARIANCES = ("fixed_small", "fixed_small_log", "fixed_large", "learned", "learned_range")
 _REFUSED = {"fixed_large_log": "takes the square root of a negative logarithm and gives NaN in diffusers"}
@@ -25,7 +24,7 @@ class DDPM(Scheduler):
         variance_type: ``fixed_small`` is the posterior's variance (eq. 7), ``fixed_small_log`` the same value,
             ``fixed_large`` the variance that the forward process adds. ``learned`` is what the second half of the
             model's channels says, ``learned_range`` interpolates between the logarithms of the small and the large
-            one with it (arXiv:2102.09672, eq. 15); both are traced, since they are not affine.
+            one with it (arXiv:2102.09672, eq. 15); with both, steps are not affine.
     """
 
     diffusers_class = "DDPMScheduler"
@@ -55,6 +54,6 @@ class DDPM(Scheduler):
             return x, state
         std: Any = self.std[i]
         if self.learned_variance:
-            variance = tensor(p.variance)
+            variance: Any = p.variance
             std = variance**0.5 if self.variance_type == "learned" else self.posterior.std_between(i, variance)
         return x + std * noise(), state

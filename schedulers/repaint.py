@@ -13,7 +13,6 @@ from samplegraph.schedulers.grids.noise_schedule import NoiseSchedule
 from samplegraph.schedulers.grids.options import COMMON_BETAS, SCHEDULE_DEFAULTS
 from samplegraph.schedulers.grids.timestep_grid import strided_grid
 from samplegraph.schedulers.precision import floats
-from samplegraph.schedulers.steps.tensors import tensor
 
 #: A graph of more evaluations than this is not unrolled.
 MAX_NFE = 2000
@@ -27,7 +26,7 @@ class RePaint(Scheduler):
 
     Step i holds all moves from the first visit to timestep i up to the first to the next. NFE is N plus
     ``jump_length * (jump_n_sample - 1)`` per jump. 1 noise per evaluation (also for eta = 0: the known part has
-    it) and ``T // N`` per step back, or 1 with ``single_draw``. Order 1. Traced.
+    it) and ``T // N`` per step back, or 1 with ``single_draw``. Order 1. Not affine: a mask multiplies.
 
     Args:
         eta: weight of the noise put back into the unknown part, in [0, 1].
@@ -82,22 +81,21 @@ class RePaint(Scheduler):
 
     def init(self, x: X) -> State[X]:
         """A known image of zeros, and a mask that keeps none of it."""
-        tensor(x)
         return x * 0.0, x * 0.0
 
     def step(self, i: int, x: X, state: State[X], denoise: Denoise[X], noise: Noise[X]) -> tuple[X, State[X]]:
-        image, mask = (tensor(s) for s in state)
+        image, mask = state
         for point, down in self.moves[i]:
             x = self._down(point, x, image, mask, denoise, noise) if down else self._back(point, x, noise)
         return x, state
 
-    def _down(self, i: int, x: X, image: torch.Tensor, mask: torch.Tensor, denoise: Denoise[X], noise: Noise[X]) -> Any:
+    def _down(self, i: int, x: X, image: X, mask: Any, denoise: Denoise[X], noise: Noise[X]) -> Any:
         _, _, alpha_next, sigma_next = self.pair(i)
         p, z = denoise(x, i), noise()
         unknown: Any = alpha_next * p.x0 + self.direction[i] * p.eps
         if self.std[i] and self.grid.timesteps[i] > 0:
             unknown = unknown + self.std[i] * z
-        known: Any = alpha_next * image + tensor(sigma_next * z)
+        known: Any = alpha_next * image + sigma_next * z
         return mask * known + (1.0 - mask) * unknown
 
     def _back(self, i: int, x: X, noise: Noise[X]) -> X:

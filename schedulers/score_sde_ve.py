@@ -5,12 +5,10 @@ from __future__ import annotations
 from math import inf
 from typing import Any
 
-import torch
-
 from samplegraph.schedulers.base import Denoise, Grid, Noise, PredictionOptions, Scheduler, State, X
 from samplegraph.schedulers.errors import flag, in_range, whole
 from samplegraph.schedulers.grids.sde_grid import SDE_DEFAULTS, ve_sde_grid
-from samplegraph.schedulers.steps.tensors import tensor
+from samplegraph.schedulers.steps.tensors import row_norms
 
 
 class ScoreSdeVE(Scheduler):
@@ -60,8 +58,6 @@ class ScoreSdeVE(Scheduler):
         sample = mean + float(self.grid.own["diffusion"][i]) * noise()
         return (mean if i + 1 == self.steps else sample), state
 
-    def _norm(self, x: object) -> torch.Tensor:
-        """Euclidean norms of the rows of ``x`` (B, ...), broadcast over it, or their mean."""
-        x = tensor(x)
-        norms: torch.Tensor = torch.linalg.vector_norm(x.reshape(x.shape[0], -1), dim=-1)
-        return norms.reshape(-1, *[1] * (x.ndim - 1)) if self.per_sample else norms.mean()
+    def _norm(self, x: X) -> Any:
+        norms = row_norms(x)
+        return norms if self.per_sample else norms.mean()

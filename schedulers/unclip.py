@@ -13,7 +13,6 @@ from samplegraph.schedulers.grids.noise_schedule import NoiseSchedule
 from samplegraph.schedulers.grids.timestep_grid import vp_grid
 from samplegraph.schedulers.prediction import CLIP_DEFAULTS
 from samplegraph.schedulers.steps.posterior import Posterior
-from samplegraph.schedulers.steps.tensors import tensor
 
 
 class UnCLIP(Scheduler):
@@ -24,7 +23,7 @@ class UnCLIP(Scheduler):
 
     Args:
         variance_type: ``fixed_small_log`` is the posterior's variance; ``learned_range`` interpolates to the larger one
-            by the second half of the model's channels (arXiv:2102.09672, eq. 15), and is traced.
+            by the second half of the model's channels (arXiv:2102.09672, eq. 15).
     """
 
     diffusers_class = "UnCLIPScheduler"
@@ -56,7 +55,7 @@ class UnCLIP(Scheduler):
         x = posterior.weight_x0[i] * p.x0 + posterior.weight_x[i] * x
         if i + 1 == self.steps:
             return x, state
-        std: Any = posterior.std_between(i, tensor(p.variance)) if self.learned_variance else posterior.std[i]
+        std: Any = posterior.std_between(i, p.variance) if self.learned_variance else posterior.std[i]
         return x + std * noise(), state
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import cast
 
 import numpy as np
 import torch
@@ -14,7 +13,7 @@ from samplegraph.schedulers.errors import in_range, whole
 from samplegraph.schedulers.grids.noise_schedule import NoiseSchedule
 from samplegraph.schedulers.grids.token_tables import LOG_ZERO, TokenTables
 from samplegraph.schedulers.profile import Profile
-from samplegraph.schedulers.steps.tensors import tensor
+from samplegraph.schedulers.steps.tensors import on_tensors
 
 _FLOOR = -70.0
 
@@ -25,7 +24,7 @@ class VQDiffusion(Scheduler):
 
     1 NFE per step; N draws of *uniform* noise (B, classes, ...): the first is the input ``noise``, N - 1 are
     ``step_noise``. The last, at t = 0, leaves out the mask's row, so a single generator draws diffusers' numbers
-    for a batch of 1. Order 1. Traced: tokens are no vectors. The steps visit t = N-1 .. 0, as in diffusers.
+    for a batch of 1. Order 1. Not affine: tokens are no vectors. The steps visit t = N-1 .. 0, as in diffusers.
 
     Args:
         num_vec_classes: number of tokens, the mask (the last one) included.
@@ -89,8 +88,6 @@ class VQDiffusion(Scheduler):
 
     def start(self, noise: X, draw: Noise[X]) -> tuple[X, Noise[X]]:
         """All tokens masked; ``noise`` is the first draw."""
-        first = tensor(noise)
-        tokens = torch.full((first.shape[0], *first.shape[2:]), self.classes - 1, dtype=torch.int64)
 
         def draws() -> Iterator[X]:
             yield noise
@@ -98,38 +95,54 @@ class VQDiffusion(Scheduler):
                 yield draw()
 
         queue = draws()
-        return cast(X, tokens), lambda: next(queue)
+        return on_tensors(self._masked, noise), lambda: next(queue)
 
     def step(self, i: int, x: X, state: State[X], denoise: Denoise[X], noise: Noise[X]) -> tuple[X, State[X]]:
-        tokens = tensor(x)
-        log_p = self._truncated(tensor(denoise(x, i).x0)).clamp(min=_FLOOR)
-        if (t := int(self.grid.timesteps[i])) > 0:
-            log_p = self._posterior(log_p, tokens, t)
-        uniform = tensor(noise())[:, : log_p.shape[1]]
-        gumbel = -torch.log(-torch.log(uniform + 1e-30) + 1e-30)
-        return cast(X, (gumbel + log_p).argmax(dim=1)), state
+        log_x0, t = denoise(x, i).x0, int(self.grid.timesteps[i])
+        if t == 0:
+            return on_tensors(self._last, log_x0, noise()), state
+        numbers = *self.since_start[t], *self.before[t - 1], *self.in_one[t]
+        return on_tensors(self._next, log_x0, x, noise(), *numbers), state
 
-    def _posterior(self, log_x0: torch.Tensor, tokens: torch.Tensor, t: int) -> torch.Tensor:
+    def _masked(self, noise: torch.Tensor) -> torch.Tensor:
+        return torch.full((noise.shape[0], *noise.shape[2:]), self.classes - 1, dtype=torch.int64)
+
+    def _last(self, log_x0: torch.Tensor, uniform: torch.Tensor) -> torch.Tensor:
+        return _drawn(self._truncated(log_x0), uniform)
+
+    def _next(
+        self, log_x0: torch.Tensor, tokens: torch.Tensor, uniform: torch.Tensor, *numbers: torch.Tensor
+    ) -> torch.Tensor:
+        return _drawn(self._posterior(self._truncated(log_x0), tokens, *numbers), uniform)
+
+    def _posterior(self, log_x0: torch.Tensor, tokens: torch.Tensor, *numbers: torch.Tensor) -> torch.Tensor:
         """log q(x_{t-1} | x_t = tokens) (B, classes, ...), summed over x0."""
         index = torch.arange(self.classes).reshape(-1, *[1] * (tokens.ndim - 1))
         same = tokens.unsqueeze(1) == index
         masked = same[:, -1:]
 
-        def reached(hit: float, miss: float, mask: float) -> torch.Tensor:
+        def reached(hit: torch.Tensor, miss: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
             return torch.where(masked, mask, torch.where(same[:, :-1], hit, miss))
 
-        q = log_x0 - reached(*self.since_start[t])
+        q = log_x0 - reached(*numbers[:3])
         total = torch.logsumexp(q, dim=1, keepdim=True)
-        stay, other, mask = self.before[t - 1]
-        q = torch.logaddexp(q - total + stay, torch.full_like(q, other))
-        before = torch.cat([q, torch.full_like(q[:, :1], mask)], dim=1)
-        one = torch.cat([reached(*self.in_one[t]), torch.where(masked, 0.0, LOG_ZERO)], dim=1)
+        stay, other, mask = numbers[3:6]
+        q = torch.logaddexp(q - total + stay, other)
+        before = torch.cat([q, mask.expand_as(q[:, :1])], dim=1)
+        one = torch.cat([reached(*numbers[6:]), torch.where(masked, 0.0, LOG_ZERO)], dim=1)
         return before + one + total
 
     def _truncated(self, log_p: torch.Tensor) -> torch.Tensor:
-        if self.truncation_rate is None:
-            return log_p
-        ordered, order = torch.sort(log_p, dim=1, descending=True)
-        keep = (ordered.exp().cumsum(dim=1) < self.truncation_rate)[:, :-1]
-        keep = torch.cat([torch.ones_like(log_p[:, :1], dtype=torch.bool), keep], dim=1).gather(1, order.argsort(dim=1))
-        return torch.where(keep, log_p, _FLOOR)
+        if self.truncation_rate is not None:
+            ordered, order = torch.sort(log_p, dim=1, descending=True)
+            keep = (ordered.exp().cumsum(dim=1) < self.truncation_rate)[:, :-1]
+            keep = torch.cat([torch.ones_like(log_p[:, :1], dtype=torch.bool), keep], dim=1)
+            log_p = torch.where(keep.gather(1, order.argsort(dim=1)), log_p, _FLOOR)
+        return log_p.clamp(min=_FLOOR)
+
+
+def _drawn(log_p: torch.Tensor, uniform: torch.Tensor) -> torch.Tensor:
+    """Tokens (B, ...) of these probabilities (B, classes, ...), by Gumbel's trick."""
+    uniform = uniform[:, : log_p.shape[1]]
+    gumbel = -torch.log(-torch.log(uniform + 1e-30) + 1e-30)
+    return (gumbel + log_p).argmax(dim=1)

@@ -23,9 +23,10 @@ _HEAD = """\
 
 `samplegraph list` prints this table, `samplegraph list NAME` what is below for one scheduler, both also as `--json`.
  N is the number of steps, NFE the number of evaluations of the model. *Noise* is how many slices of
-`step_noise` a run takes, *state* how many tensors a step hands to the next. *Affine* schedulers are lowered from their
-coefficients, the others are traced. All of it is at default options. A k-diffusion function is named where it is the
-same method over the same sigmas.
+`step_noise` a run takes, *state* how many tensors a step hands to the next. *Affine* schedulers only combine
+samples, predictions and noise linearly: a table of coefficients drives them in the layouts `step`, `repeated` and
+`loop`. All of it is at default options. A k-diffusion function is named where it is the same method over the same
+sigmas.
 
 """
 _SHARED = """\
@@ -74,7 +75,7 @@ def _section(f: Facts) -> str:
     also = f"; inputs {', '.join(f'`{name}`' for name in f.inputs)}" if f.inputs else ""
     facts = [
         f"Order {_number(f.order)}; NFE {f.nfe}; noise slices {f.noise}{uniform}; state tensors {_number(f.state)}",
-        f"; {'affine' if f.affine else 'traced'}{also}.",
+        f"; {'affine' if f.affine else 'not affine'}{also}.",
         f" Paper: {_link(f.paper)}; diffusers: {_code(f.diffusers)}; k-diffusion: {_code(f.k_diffusion)}.",
     ]
     own = [[f"`{o.name}`", _code(written(o.default)), o.allowed, _inline(o.meaning)] for o in f.options if o.own]

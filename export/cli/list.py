@@ -103,7 +103,7 @@ def _one(facts: Facts) -> Table:
         "NFE of N steps": facts.nfe,
         "noise slices": facts.noise + uniform,
         "state tensors": _number(facts.state),
-        "affine": _yes(facts.affine) + ("" if facts.affine else " (traced)"),
+        "affine": _yes(facts.affine),
         "further inputs": ", ".join(facts.inputs) or "none",
         "paper": facts.paper or "-",
         "diffusers class": facts.diffusers or "-",

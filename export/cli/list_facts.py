@@ -32,7 +32,7 @@ class Facts:
     Attributes:
         nfe, noise: evaluations and noise slices of N steps, such as ``"2N - 1"``.
         state: number of tensors that a step hands to the next besides the sample.
-        affine: whether steps are linear combinations, lowered from their coefficients rather than traced.
+        affine: whether steps are linear combinations, which a table of coefficients can drive.
         inputs: inputs of the graph that it asks for besides noise.
         model: the built-in model it is shown with.
     """

@@ -81,5 +81,9 @@ def initializer(name: str, array: Array) -> ir.Value:
 
 def graph_input(name: str, dtype: str, shape: Sequence[int | str]) -> ir.Value:
     """A named graph input; string axes are symbolic."""
-    kind = ir.DataType[{"float32": "FLOAT", "float64": "DOUBLE"}.get(dtype, dtype.upper())]
-    return ir.Value(name=name, shape=ir.Shape(list(shape)), type=ir.TensorType(kind))
+    return ir.Value(name=name, shape=ir.Shape(list(shape)), type=ir.TensorType(data_type(dtype)))
+
+
+def data_type(name: str) -> ir.DataType:
+    """The type that torch and numpy call so."""
+    return ir.DataType[{"float32": "FLOAT", "float64": "DOUBLE"}.get(name, name.upper())]

@@ -26,7 +26,6 @@ from samplegraph.export.signature import Signature
 from samplegraph.models import Sampler
 from samplegraph.models.guidance_scales import PointScale
 from samplegraph.runtime.manifest import CARRIED, CoefficientTable, Recurrence, Tensor
-from samplegraph.schedulers import Affine
 
 
 def recurrent_part(sampler: Sampler, sig: Signature, denoiser: ir.Model, tables: Recurrence, layout: Layout) -> Part:
@@ -117,8 +116,8 @@ class _Recurrent:
                 b.nodes.append(clone_node(node, self.values, "c."))
             else:
                 inside.append(node)
-        first = edge.emit(edge.first_sample())
-        zero = edge.emit(Affine())
+        first = edge.first_sample().value
+        zero = edge.zero().value
         body = self._body(edge, table, inside)
         registers = [first] + [zero] * len(self._state())
         count = b.constant(np.int64(len(table.timesteps)))
@@ -167,7 +166,7 @@ class _Recurrent:
         values[self.graph.inputs[0]] = seen
         values[self.graph.inputs[1]] = b.one("Expand", [row.timestep, self._rows(b, seen)])
         b.nodes += [clone_node(node, values, "d.") for node in nodes]
-        m = edge.emit(edge.read(values[self.graph.outputs[0]], self._scale())[0])
+        m = edge.read(values[self.graph.outputs[0]], self._scale())[0].value
         known = b.one("Concat", [known, self._stacked(b, m)], {"axis": 0})
         x0 = self._combined(b, row, 1, count + 1, known)
         if (limit := self.tables.clip) is not None:

@@ -149,7 +149,7 @@ class _Repeated:
         seen = edge.shown(self._combined(edge, flat, k, 0, known), guided)
         output = b.one(CALL, [seen, *edge.rows[guided]], {"point": k}, domain=DOMAIN)
         scale = self.sampler.denoiser.scale_at(self.sampler.profile.points[0]) if guided else None
-        known.append(edge.emit(edge.read(output, scale)[0]))
+        known.append(edge.read(output, scale)[0].value)
         x0 = self._combined(edge, flat, k, 1, known)
         if (limit := self.tables.clip) is not None:
             x0 = b.one("Clip", [x0, b.scalar(-limit), b.scalar(limit)])

@@ -25,6 +25,9 @@ from samplegraph.runtime.session import Session
 from samplegraph.runtime.values import Value
 
 _PROBE = "probe."
+#: Graphs of more nodes are verified without ONNX Runtime's last level, layouts for the CPU at hand, which takes as long
+#: as all before it there and grows with the square of the nodes.
+_LARGE = 20_000
 
 
 def run_graph(path: Path, inputs: dict[str, torch.Tensor]) -> np.ndarray:
@@ -141,7 +144,12 @@ class _Graph:
         self._path, self._outputs, self._visited = path, list(outputs), visited
         self._names = [*outputs, *(_PROBE + name for name in inside)]
         with self._refusing():
-            source = _probed(path, inside, rounded) if inside or rounded else path
+            source: bytes | Path = path
+            if inside or rounded:
+                model = _probed(path, inside, rounded)
+                source = model.SerializeToString()
+                if optimized is None and len(model.graph.node) > _LARGE:
+                    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
             self._session = ort.InferenceSession(
                 source, options, providers=["CPUExecutionProvider"], enable_fallback=0
             )
@@ -161,7 +169,7 @@ class _Graph:
             raise ExportError(f"ONNX Runtime refuses {self._path.name}: {str(error).splitlines()[0]}") from error
 
 
-def _probed(path: Path, inside: Sequence[str], rounded: bool) -> bytes:
+def _probed(path: Path, inside: Sequence[str], rounded: bool) -> onnx.ModelProto:
     """The graph with these values as further outputs."""
     model = onnx.load(path, load_external_data=False)
     if rounded:
@@ -170,5 +178,4 @@ def _probed(path: Path, inside: Sequence[str], rounded: bool) -> bytes:
     for name in inside:
         model.graph.node.append(onnx.helper.make_node("Identity", [name], [_PROBE + name]))
         model.graph.output.append(onnx.helper.make_tensor_value_info(_PROBE + name, kind, None))
-    data: bytes = model.SerializeToString()
-    return data
+    return model

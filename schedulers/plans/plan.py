@@ -80,8 +80,10 @@ def plan(scheduler: Scheduler, network: Parameterisation | str | None = None) ->
             type that the scheduler was given, else its default one.
 
     Raises:
-        NotAffineError: the scheduler thresholds, multiplies samples, or gives an infinite coefficient.
+        NotAffineError: the scheduler thresholds, multiplies samples, gives an infinite coefficient, or samples tokens.
     """
+    if scheduler.classes:
+        raise NotAffineError(f"{scheduler.name} samples tokens, which are no vectors")
     if not isinstance(network, Parameterisation):
         kind = network or scheduler.prediction.prediction_type or scheduler.default_prediction_type
         network = Parameterisation.of(scheduler.grid, kind)

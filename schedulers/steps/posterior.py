@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 
 from samplegraph.schedulers.base import Grid
 from samplegraph.schedulers.precision import floats
+from samplegraph.schedulers.steps.tensors import on_tensors
 
 
 class Posterior:
@@ -26,8 +29,12 @@ class Posterior:
         self.std, self.std_large = floats(posterior**0.5), floats(added**0.5)
         self.log_small, self.log_large = floats(posterior.log()), floats(added.log())
 
-    def std_between(self, i: int, share: torch.Tensor) -> torch.Tensor:
+    def std_between(self, i: int, share: Any) -> Any:
         """The deviation that a network gives by ``share`` in [-1, 1] between the logarithms of the small and the large
         variance (arXiv:2102.09672, eq. 15)."""
-        share = (share + 1) / 2
-        return torch.exp(0.5 * (share * self.log_large[i] + (1 - share) * self.log_small[i]))
+        return on_tensors(_between, share, self.log_small[i], self.log_large[i])
+
+
+def _between(share: torch.Tensor, log_small: torch.Tensor, log_large: torch.Tensor) -> torch.Tensor:
+    share = (share + 1) / 2
+    return torch.exp(0.5 * (share * log_large + (1 - share) * log_small))

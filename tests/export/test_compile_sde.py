@@ -1,4 +1,4 @@
-"""Schedulers that are traced, or evaluate between grid points: compiled on their demo model, against eager."""
+"""Schedulers that are more than combinations, or evaluate between grid points: compiled, against eager."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import nn
 
-from samplegraph.export import compile
+from samplegraph.export import compile, compiler
 from samplegraph.export.denoiser.capture import Captures
 from samplegraph.models import Sampler
 from samplegraph.models.demo import demo_model
@@ -19,6 +19,16 @@ from samplegraph.runtime import Engine, InputError
 from samplegraph.schedulers import create
 
 CAPTURES = Captures()
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_traced_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(sampler: Sampler, *_: object) -> None:
+        raise AssertionError(f"{sampler.scheduler.name} is traced")
+
+    monkeypatch.setattr(compiler, "trace_sampler", refuse)
+
+
 # karras_ve in 2 or 3 steps is ill-conditioned: the slope at sigma_next divides the rounding of x by sigma_next, up to
 # 25 million times smaller than sigma, and a graph that folds coefficients rounds otherwise than eager does.
 CASES: list[tuple[str, int, dict[str, Any], float | str | None, int | str]] = [

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from samplegraph.export import Captures, compile, compiler
+from samplegraph.export.graph.builder import CALL
 from samplegraph.export.sampling.lower import lower_sampler
 from samplegraph.export.signature import signature
 from samplegraph.export.storage.weights import tensor_of
@@ -21,11 +22,11 @@ from samplegraph.schedulers import create, names
 KINDS = {
     *("ddim", "dpm_multistep", "dpm_singlestep", "unipc", "pndm", "heun", "euler_ancestral", "sa_solver"),
     *("lcm", "cogvideox_dpm", "flow_match_euler", "helios", "karras_ve", "seeds_3"),
+    *("repaint", "score_sde_ve", "vq_diffusion"),
 }
-TRACED = sorted(set(names()) - {"score_sde_ve", "repaint", "vq_diffusion"})  # these are always traced
 
 
-@pytest.mark.parametrize("name", [n if n in KINDS else pytest.param(n, marks=pytest.mark.slow) for n in TRACED])
+@pytest.mark.parametrize("name", [n if n in KINDS else pytest.param(n, marks=pytest.mark.slow) for n in names()])
 def test_lowered_equals_traced(
     name: str, captures: Captures, denoiser_of: Callable[[str], nn.Module], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -41,6 +42,17 @@ def test_lowered_equals_traced(
         errors = program.verify().errors
         assert len(errors) == 4
         assert max(errors) <= 1e-5
+
+
+@pytest.mark.parametrize("name", names())
+def test_no_scheduler_is_traced(name: str, denoiser_of: Callable[[str], nn.Module]) -> None:
+    """Neither as combinations nor operation by operation, whatever the batch."""
+    sampler = Sampler(denoiser_of(name), create(name, 4))
+    for batch in (2, "dynamic"):
+        for exact in (False, True):
+            graph = lower_sampler(sampler, signature(sampler, None, None, batch), exact=exact).graph
+            calls = [node for node in graph if node.op_type == CALL]
+            assert len(calls) == sampler.profile.nfe
 
 
 @pytest.mark.parametrize("route", ["lowered", "traced"])
