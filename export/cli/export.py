@@ -232,6 +232,11 @@ def export(
         raise InputError(
             f"name={name!r} is not a file stem; give a name without folders, the folder as --output"
         )
+    if output.suffix == ".onnx" and not output.is_dir():
+        raise InputError(
+            f"output={output} looks like a file, and is the folder to write to; give --output {output.parent} "
+            f"--name {output.stem}"
+        )
     check_output(output / f"{name or 'graph'}.onnx", (".onnx",))
     _check_target(optimize_for, prepack, precision, layout)
     engines = engine_order(engine, builder, target)

@@ -12,8 +12,6 @@ from dataclasses import dataclass
 import onnx_ir as ir
 from onnx_ir.convenience import get_const_tensor
 
-from samplegraph.models.sources.onnx_refusals import RANDOM_OPS
-
 #: Largest K of a TopK, and what an axis count may reach.
 TOPK_LIMIT, RANK_LIMIT = 3840, 8
 #: Sizes of a head that ``Attention`` was built with: 8 and 264 were refused.
@@ -32,6 +30,11 @@ def _each(names: str, remedy: str) -> dict[str, str]:
     return dict.fromkeys(names.split(), remedy)
 
 
+#: Operators that draw random numbers; not read from ``models``, which would load torch for a build.
+RANDOM = _each(
+    "Bernoulli Multinomial RandomNormal RandomNormalLike RandomUniform RandomUniformLike",
+    "the graph has to give the same sample each time; pass the noise in",
+)
 #: Operators that no parser of TensorRT-RTX knows, and what to do instead.
 UNKNOWN = {
     **_each("BitShift BitwiseAnd BitwiseNot BitwiseOr BitwiseXor BitCast", _ARITHMETIC),
@@ -45,7 +48,7 @@ UNKNOWN = {
             "the graph, and pass its result in as a condition"),
     **_each("AffineGrid CenterCropPad Col2Im CumProd DFT DeformConv Det MaxRoiPool MaxUnpool MelWeightMatrix", _PARTS),
     **_each("RoiAlign SwiGLU", _PARTS),
-    **_each(" ".join(sorted(RANDOM_OPS)), "the graph has to give the same sample each time; pass the noise in"),
+    **RANDOM,
 }
 
 #: Types that are refused, or silently made another one.
@@ -73,7 +76,7 @@ def faults(node: ir.Node) -> list[Fault]:
     if node.domain not in ("", "ai.onnx"):
         return [Fault(f"operator of domain {node.domain!r}", "use operators of ONNX alone")]
     if node.op_type in UNKNOWN:
-        drawn = node.op_type in RANDOM_OPS
+        drawn = node.op_type in RANDOM
         return [Fault("draws random numbers" if drawn else "no such operator", UNKNOWN[node.op_type])]
     rule = _RULES.get(node.op_type)
     found = rule(node) if rule else None

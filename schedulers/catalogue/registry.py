@@ -125,7 +125,8 @@ def own_name(name: str) -> str:
             raise OptionError(f"scheduler={name!r} is not among the schedulers: {why}; choose another")
     if name in diffusers_classes():
         return diffusers_classes()[name]
-    raise OptionError(f"scheduler={name!r} is not known; choose one of {', '.join(REGISTRY)}{suggest(name, REGISTRY)}")
+    near = suggest(name, REGISTRY) or "; choose one of " + ", ".join(list(REGISTRY)[:8]) + " ..."
+    raise OptionError(f"scheduler={name!r} is not known{near} (`samplegraph list` has all {len(REGISTRY)})")
 
 
 @cache

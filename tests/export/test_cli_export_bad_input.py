@@ -52,6 +52,8 @@ def refused(arguments: list[str], capfd: pytest.CaptureFixture[str], code: int =
 BAD: list[tuple[str, list[str]]] = [
     ("--steps 3", ["scheduler is missing", "--scheduler ddim", "--scheduler-config"]),
     ("--scheduler dimm --steps 3", ["scheduler='dimm' is not known", "did you mean 'ddim'?"]),
+    ("--scheduler ddim --steps 3 --output a/x.onnx", ["output=a/x.onnx looks like a file", "--output a --name x"]),
+    ("--scheduler wxyz --steps 3", ["scheduler='wxyz' is not known", "choose one of ddim, ", "samplegraph list"]),
     ("--scheduler ddim", ["steps", "missing"]),
     ("--scheduler ddim --steps 0", ["steps=0", "at least 1"]),
     ("--scheduler ddim --steps -5", ["steps=-5", "at least 1"]),

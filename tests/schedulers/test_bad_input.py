@@ -175,7 +175,7 @@ def test_it_is_refused_in_one_line(name: str, steps: Any, options: dict[str, Any
     text = str(error.value)
     assert [word for word in words if word not in text] == [], text
     assert "\n" not in text
-    assert len(text) < 800
+    assert len(text) < 700
 
 
 def test_arrays_and_tensors_are_sequences_too() -> None:
