@@ -241,7 +241,7 @@ def _keeps_rounding(sampler: Sampler) -> bool:
     samplers, which are short, are lowered operation by operation.
     """
     grid = sampler.scheduler.grid
-    with np.errstate(divide="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore"):
         ratio = grid.sigma / grid.alpha
     ratio = ratio[sampler.task.begin :]
     steep = ratio[:-1] / np.maximum(1.0, ratio[1:]) > _STEEP

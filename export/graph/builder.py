@@ -87,3 +87,9 @@ def graph_input(name: str, dtype: str, shape: Sequence[int | str]) -> ir.Value:
 def data_type(name: str) -> ir.DataType:
     """The type that torch and numpy call so."""
     return ir.DataType[{"float32": "FLOAT", "float64": "DOUBLE"}.get(name, name.upper())]
+
+
+def keeps_name(value: ir.Value) -> bool:
+    """Whether a graph's output may be this value: neither an input or constant, nor what a linked site replaces."""
+    node = value.producer()
+    return node is not None and (node.domain, node.op_type) != (DOMAIN, CALL)

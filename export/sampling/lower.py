@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import onnx_ir as ir
 
-from samplegraph.export.graph.builder import CALL, DOMAIN, OPSET, data_type
+from samplegraph.export.graph.builder import CALL, DOMAIN, OPSET, data_type, keeps_name
 from samplegraph.export.sampling.emission import Emission
 from samplegraph.export.sampling.pieces import Pieces
 from samplegraph.export.sampling.rescale import rescaled
@@ -143,7 +143,7 @@ class Lowering(Emission):
         outputs: list[ir.Value] = []
         for tensor in self.segment.outputs:
             out = self.emit(rows[tensor.name])
-            if out.producer() is None or out in outputs or out in self.visited[:-1]:
+            if not keeps_name(out) or out in outputs or out in self.visited[:-1]:
                 out = self.b.one("Identity", [out])
             out.name = tensor.name
             out.shape = ir.Shape(list(tensor.shape))

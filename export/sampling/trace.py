@@ -12,7 +12,7 @@ from torch import nn
 
 from samplegraph.export.denoiser.torch_export import export_module
 from samplegraph.export.errors import ExportError
-from samplegraph.export.graph.builder import CALL, DOMAIN, VISITED
+from samplegraph.export.graph.builder import CALL, DOMAIN, VISITED, keeps_name
 from samplegraph.export.sampling.segment import Segment, whole
 from samplegraph.export.signature import Signature
 from samplegraph.models import Denoiser, Sampler
@@ -124,7 +124,7 @@ def _name_edges(graph: ir.Graph, inputs: Sequence[str], outputs: Sequence[str]) 
         value.name = name
     for k, name in enumerate(outputs):
         value = graph.outputs[k]
-        if value.producer() is not None and value not in graph.outputs[:k]:
+        if keeps_name(value) and value not in graph.outputs[:k]:
             value.name = name
         else:
             node = ir.Node("", "Identity", [value], num_outputs=1)

@@ -36,10 +36,11 @@ class TokenTables:
         """Tables for ``classes`` tokens, the mask included; ``alpha`` and ``gamma`` run linearly from start to end."""
         ramp = np.arange(timesteps) / (timesteps - 1)
         cum_alpha, cum_gamma = (ramp * (end - start) + start for start, end in (alpha, gamma))
-        one_alpha = cum_alpha / np.append(1, cum_alpha[:-1])
-        one_gamma = 1 - (1 - cum_gamma) / (1 - np.append(0, cum_gamma[:-1]))
-        cum_beta, one_beta = ((1 - a - c) / (classes - 1) for a, c in ((cum_alpha, cum_gamma), (one_alpha, one_gamma)))
         with np.errstate(invalid="ignore", divide="ignore"):
+            one_alpha = cum_alpha / np.append(1, cum_alpha[:-1])
+            one_gamma = 1 - (1 - cum_gamma) / (1 - np.append(0, cum_gamma[:-1]))
+            beta = [(1 - a - c) / (classes - 1) for a, c in ((cum_alpha, cum_gamma), (one_alpha, one_gamma))]
+            cum_beta, one_beta = beta
             logs = [np.log(p) for p in (one_alpha, one_beta, one_gamma, cum_alpha, cum_beta, cum_gamma)]
         if not np.isfinite(logs).all():
             raise OptionError(

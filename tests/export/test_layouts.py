@@ -11,7 +11,7 @@ import pytest
 from networks import TinyDiT, Unconditional, seeded
 from torch import nn
 
-from samplegraph.export import Captures, compile
+from samplegraph.export import Captures, compile, compiler
 from samplegraph.export.errors import ExportError
 from samplegraph.export.verification.examples import example_inputs, run_eager_steps
 from samplegraph.models import Sampler
@@ -55,6 +55,25 @@ def test_every_layout_gives_the_sample(
     for file in tmp_path.glob("*.onnx"):
         onnx.checker.check_model(str(file), full_check=True)
         onnx.shape_inference.infer_shapes(onnx.load(file), strict_mode=True, data_prop=True)
+
+
+@pytest.mark.parametrize("route", ["lowered", "traced"])
+def test_a_chunk_hands_on_what_the_network_gave(
+    route: str, captures: Captures, denoisers: dict[str, nn.Module], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Under a name of its own, where guidance combines nothing and the state is the network's output."""
+    if route == "traced":
+        monkeypatch.setattr(compiler, "lower_sampler", raises_type_error)
+    program = compile(Sampler(denoisers["tiny"], create("pndm", 8), None), layout="chunked:2", captures=captures)
+    assert program.verify().error <= 1e-5
+    program.save(tmp_path / "x.onnx")
+    for part in program.parts:
+        assert [output.name for output in part.model.graph.outputs] == [t.name for t in part.manifest.outputs]
+    assert "state_0" in [t.name for t in program.parts[0].manifest.outputs]
+
+
+def raises_type_error(*_: object, **__: object) -> None:
+    raise TypeError
 
 
 def engine_of(layout: str, scheduler: str, steps: int, folder: Path, captures: Captures, *more: int) -> Engine:
