@@ -60,7 +60,7 @@ class Report:
     error: float | None
 
 
-@dataclass
+@dataclass(repr=False)
 class Program:
     """The result of ``compile``: ``parts`` are its graphs, of which a chunked layout has several.
 
@@ -79,6 +79,9 @@ class Program:
     digests: Digests = field(default_factory=Digests)
     verification: Verification | None = None
     placement: Placement = field(default_factory=Placement)
+
+    def __repr__(self) -> str:
+        return f"<Program {self.manifest.name}, {self.manifest.layout}: {', '.join(map(repr, self.parts))}>"
 
     @property
     def model(self) -> ir.Model:

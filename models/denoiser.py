@@ -27,6 +27,10 @@ from samplegraph.schedulers.prediction import Parameterisation
 Denoise = Callable[[torch.Tensor, int], Prediction[torch.Tensor]]
 
 
+#: What a model of twice the channels gives, and what to do about one that has not.
+LEARNED = "the prediction and its variance: choose a variance_type of fixed_..., or a model that learned it"
+
+
 class Denoiser(nn.Module):
     """Wraps ``network(sample, timestep, **conditions)`` for one scheduler.
 
@@ -116,7 +120,7 @@ class Denoiser(nn.Module):
         if self.splits and tuple(output.shape) != (wanted := self.output_shape(sample.shape)):
             raise OptionError(
                 f"the model's output has shape {tuple(output.shape)}; with a learned variance it has to be {wanted}, "
-                "the prediction and its variance: choose a variance_type of fixed_..., or a model that learned it"
+                f"{LEARNED}"
             )
         return output
 

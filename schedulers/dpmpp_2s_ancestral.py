@@ -47,16 +47,19 @@ class DPMPP2SAncestral(Scheduler):
         sigma = grid.tensor("sigma")
         down, up = ancestral(sigma[:-1], sigma[1:], self.eta)
         self.down, self.up = floats(down), floats(up)
-        super().__init__(with_sigmas(grid, (sigma[:-1] * down)[down > 0].sqrt()), prediction)
+        halved = down > 0  # false at the end, and where rounding leaves no way but the noise
+        self.middle = (grid.steps - 1 + halved.cumsum(dim=0)).tolist()
+        super().__init__(with_sigmas(grid, (sigma[:-1] * down)[halved].sqrt()), prediction)
 
     def step(self, i: int, x: X, state: State[X], denoise: Denoise[X], noise: Noise[X]) -> tuple[X, State[X]]:
-        sigma, down = float(self.grid.sigma[i]), self.down[i]
-        p = denoise(x, i)
+        _, sigma, _, sigma_next = self.pair(i)
+        p, down = denoise(x, i), self.down[i]
         if down == 0:
-            return p.x0, state
-        half = sqrt(down / sigma)
-        start = x + (p.x0 - p.unguided.x0) if self.apart else x
-        middle = denoise(half * start + (1 - half) * p.x0, self.steps + i)
-        start = x + (p.x0 - middle.unguided.x0) if self.apart else x
-        x = half**2 * start + (1 - half**2) * middle.x0
-        return (x + (self.up[i] * self.s_noise) * noise() if self.eta else x), state
+            x = p.x0
+        else:
+            half = sqrt(down / sigma)
+            start = x + (p.x0 - p.unguided.x0) if self.apart else x
+            middle = denoise(half * start + (1 - half) * p.x0, self.middle[i])
+            start = x + (p.x0 - middle.unguided.x0) if self.apart else x
+            x = half**2 * start + (1 - half**2) * middle.x0
+        return (x + (self.up[i] * self.s_noise) * noise() if self.eta and sigma_next > 0 else x), state

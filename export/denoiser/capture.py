@@ -23,6 +23,7 @@ from samplegraph.export.signature import BATCH_AXIS, Signature
 from samplegraph.export.storage.raw import Digests
 from samplegraph.export.storage.weights import SMALL
 from samplegraph.models import Back, Denoiser, Front
+from samplegraph.models.denoiser import LEARNED
 from samplegraph.models.sources.onnx_denoiser import OnnxDenoiser
 from samplegraph.models.stepped import first_tensor
 
@@ -68,6 +69,9 @@ class Captures:
             share_constants(model, [m for k, m in self._models.items() if k[0] == key[0]])
             self._models[key] = model
             self._networks.append(denoiser.network)  # keeps the id taken
+        shape = (count, *sig.sample_shape)  # looked at each time: a learned variance asks for more of the same network
+        why = f", {LEARNED}" if denoiser.splits else ""
+        check_shape(self._models[key].graph.outputs[0], shape, denoiser.output_shape(shape), why)
         return self._models[key]
 
     def stage(self, stage: Front | Back, examples: Mapping[str, torch.Tensor], axis: str | None) -> ir.Model:
@@ -93,15 +97,13 @@ def capture_denoiser(
         digests: those of the network's weights, as far as they are known.
 
     Raises:
-        ExportError: the network cannot be captured, its output is not shaped like its input, or it draws random
-            numbers.
+        ExportError: the network cannot be captured, or it draws random numbers.
     """
     names = sig.model_conditions()
     if isinstance(denoiser.network, OnnxDenoiser):
         axis = count if sig.batch else ROWS
         shapes = [(axis, *sig.sample_shape), (axis,), *((axis, *sig.conditions[name].shape[1:]) for name in names)]
-        model, shape = read_graph(denoiser.network, shapes, names), (count, *sig.sample_shape)
-        check_shape(model.graph.outputs[0], shape, denoiser.output_shape(shape))
+        model = read_graph(denoiser.network, shapes, names)
         tidy_denoiser(model)
         return model
     sample = torch.zeros((count, *sig.sample_shape), dtype=denoiser.sample_dtype or denoiser.dtype)
@@ -126,7 +128,6 @@ def capture_denoiser(
     except NotTracedError:
         call_plainly(network, examples)  # what is wrong with the model is said better by a plain call
         model = export(network)  # a first call may have filled a cache
-    check_shape(model.graph.outputs[0], sample.shape, denoiser.output_shape(sample.shape))
     if not sig.batch and any(v.shape is not None and isinstance(v.shape[0], int) for v in model.graph.inputs):
         raise ExportError(
             "the model makes a plain number of its batch, as len(x) and int(x.shape[0]) do; use x.shape[0] and no "

@@ -25,7 +25,7 @@ def call_plainly(network: nn.Module, examples: tuple[torch.Tensor, ...]) -> None
             raise ExportError(reason_of(what, error)) from error
 
 
-def check_shape(output: ir.Value, sample: Sequence[int], wanted: Sequence[int]) -> None:
+def check_shape(output: ir.Value, sample: Sequence[int], wanted: Sequence[int], why: str = "") -> None:
     """The output's shape, as far as it is known; the batch axis may be symbolic.
 
     Raises:
@@ -35,7 +35,7 @@ def check_shape(output: ir.Value, sample: Sequence[int], wanted: Sequence[int]) 
     if shape is None or (len(shape) == len(wanted) and all(n in (None, m) for n, m in zip(shape, wanted, strict=True))):
         return
     found = tuple(sample[i] if n is None and i < len(sample) else n for i, n in enumerate(shape))
+    asked = "shaped like its sample" if tuple(wanted) == tuple(sample) else f"of shape {tuple(wanted)}{why}"
     raise ExportError(
-        f"the model's output has shape {found}, its sample {tuple(sample)}; a denoiser has to "
-        f"return a tensor {'shaped like its sample' if tuple(wanted) == tuple(sample) else f'of shape {tuple(wanted)}'}"
+        f"the model's output has shape {found}, its sample {tuple(sample)}; a denoiser has to return a tensor {asked}"
     )

@@ -15,7 +15,7 @@ from samplegraph.export.sampling.segment import Segment
 from samplegraph.runtime.manifest import Chunk, Manifest, Recurrence
 
 
-@dataclass
+@dataclass(repr=False)
 class Part:
     """``weights`` are those that the graph reads: the network's and, as ``stage_weights`` says, those of modules in
     front and behind; ``bindings`` are the cost of one evaluation by binding class, ``work`` that of all; ``counts`` are
@@ -35,6 +35,9 @@ class Part:
     constants: Array | None = None
     stage_weights: list[ir.Value] = field(default_factory=list)
     manifest: Manifest | None = None
+
+    def __repr__(self) -> str:
+        return f"<Part of {len(self.model.graph):,} nodes>"
 
     @property
     def described(self) -> Manifest:

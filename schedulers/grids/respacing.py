@@ -45,6 +45,7 @@ def sigma_to_t(sigma: npt.NDArray[np.floating], log_sigmas: npt.NDArray[np.float
     log_sigma = np.log(np.maximum(sigma, 1e-10))
     below = (log_sigma[None, :] - log_sigmas[:, None]) >= 0
     low = np.cumsum(below, axis=0).argmax(axis=0).clip(max=len(log_sigmas) - 2)
-    w = (log_sigmas[low] - log_sigma) / (log_sigmas[low] - log_sigmas[low + 1])
+    with np.errstate(divide="ignore", invalid="ignore"):  # equal sigmas: NaN is refused with the grid
+        w = (log_sigmas[low] - log_sigma) / (log_sigmas[low] - log_sigmas[low + 1])
     w = np.clip(w, 0, 1)
     return np.asarray((1 - w) * low + w * (low + 1), dtype=np.float64)

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import nn
 
-from samplegraph.export import compile, compiler
+from samplegraph.export import ExportError, compile, compiler
 from samplegraph.export.denoiser.capture import Captures
 from samplegraph.models import Sampler
 from samplegraph.models.demo import demo_model
@@ -93,6 +93,14 @@ class Doubled(nn.Module):
 def test_a_learned_variance_compiles(name: str, options: dict[str, Any], scale: str | None) -> None:
     program = compile(Sampler(Doubled(), create(name, 3, **options), scale), batch=2)
     assert program.verify().error <= 1e-5
+
+
+def test_a_variance_that_the_network_lacks_is_refused_without_a_run() -> None:
+    """Also where the network was captured for a sampler that asks for none."""
+    captures = Captures()
+    assert "nodes" in repr(compile(Sampler(model("ddpm"), create("ddpm", 2), None), captures=captures))
+    with pytest.raises(ExportError, match=r"has to return a tensor of shape .*, the prediction and its variance"):
+        compile(Sampler(model("ddpm"), create("ddpm", 2, variance_type="learned"), None), captures=captures)
 
 
 def test_a_mask_and_an_image_reach_the_graph_through_the_engine(tmp_path: Path) -> None:

@@ -107,6 +107,19 @@ def test_a_run_is_that_of_k_diffusion(
     assert (found - theirs).abs().max() <= 1e-5 * theirs.abs().max()
 
 
+def test_a_step_that_leaves_noise_alone() -> None:
+    """So steep that rounding keeps nothing of the sample: no midpoint, and the next steps have theirs."""
+    sigmas = np.array([1e9, 2.0, 1.0, 0.5, 0.0])
+    scheduler = create("dpmpp_2s_ancestral", sigmas=sigmas, **EXACT)
+    assert scheduler.profile().evaluations == ((0,), (1, 4), (2, 5), (3,))
+    first = torch.from_numpy(sigmas)
+    theirs = sampling().sample_dpmpp_2s_ancestral(
+        model, start(scheduler), first, disable=True, noise_sampler=normals()
+    )
+    found = ours(scheduler, start(scheduler), normals())
+    assert (found - theirs).abs().max() <= 1e-5 * theirs.abs().max()
+
+
 @pytest.mark.parametrize("eta", [0.0, 1.0])
 @pytest.mark.parametrize("steps", [1, 2, 3, 4, 8, 25])
 def test_dpm_fast_is_that_of_k_diffusion(steps: int, eta: float, monkeypatch: pytest.MonkeyPatch) -> None:
