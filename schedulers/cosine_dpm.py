@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 
-from samplegraph.schedulers.base import Denoise, Grid, GridOptions, Noise, PredictionOptions, Scheduler, State, X
+from samplegraph.schedulers.base import Grid, GridOptions, PredictionOptions
 from samplegraph.schedulers.grids.edm_grid import EDM_DEFAULTS, edm_sigmas, preconditioned_grid
 from samplegraph.schedulers.precision import widened
-from samplegraph.schedulers.steps.dpm_rule import DPMRule
+from samplegraph.schedulers.steps.dpm_rule import DPMRule, MultistepDPM
 
 
-class CosineDPM(Scheduler):
+class CosineDPM(MultistepDPM):
     """SDE-DPM-Solver++, Lu et al. 2022 (arXiv:2211.01095), section 5, for the preconditioned networks of Stable Audio
     (arXiv:2407.14358): told ``atan(sigma) / (pi/2)``, as a cosine schedule counts time.
 
@@ -66,10 +66,3 @@ class CosineDPM(Scheduler):
     def build_grid(steps: int, options: GridOptions) -> Grid:
         sigma = edm_sigmas(steps, options, double_ramp=False)
         return preconditioned_grid(sigma, widened(sigma[:-1].atan() / math.pi * 2), options)
-
-    def init(self, x: X) -> State[X]:
-        """The ``solver_order - 1`` latest x0, newest first."""
-        return self.rule.init(x)
-
-    def step(self, i: int, x: X, state: State[X], denoise: Denoise[X], noise: Noise[X]) -> tuple[X, State[X]]:
-        return self.rule.step(i, x, denoise(x, i).x0, state, noise)

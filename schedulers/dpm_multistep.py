@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from samplegraph.schedulers.base import Denoise, Grid, Noise, PredictionOptions, Scheduler, State, X
+from samplegraph.schedulers.base import Denoise, Grid, Noise, PredictionOptions, State, X
 from samplegraph.schedulers.errors import flag
 from samplegraph.schedulers.grids.options import COMMON_BETAS, SIGMA_DEFAULTS
 from samplegraph.schedulers.grids.solver_grid import FLOW_SIGMA_DEFAULTS, solver_grid
 from samplegraph.schedulers.prediction import THRESHOLD_DEFAULTS
-from samplegraph.schedulers.steps.dpm_rule import DPMRule
+from samplegraph.schedulers.steps.dpm_rule import DPM_ALIASES, DPMRule, MultistepDPM
 
 
-class DPMMultistep(Scheduler):
+class DPMMultistep(MultistepDPM):
     """Exponential multistep integrators in lambda = log(alpha/sigma): DPM-Solver (arXiv:2206.00927) on eps,
     DPM-Solver++ (arXiv:2211.01095, Algorithm 2) on x0, and their SDE forms (there, section 5).
 
@@ -38,10 +38,7 @@ class DPMMultistep(Scheduler):
         "beta_schedule": COMMON_BETAS,
         "respacing": ("karras", "exponential", "beta", "lu"),
     }
-    diffusers_aliases = {
-        "algorithm_type": {"deis": "dpmsolver++"},
-        "solver_type": {"logrho": "midpoint", "bh1": "midpoint", "bh2": "midpoint"},
-    }
+    diffusers_aliases = DPM_ALIASES
     paper = "arXiv:2211.01095"
     grid_defaults = {
         **SIGMA_DEFAULTS,
@@ -83,12 +80,7 @@ class DPMMultistep(Scheduler):
         if self.apart:
             self.rule.refuse_beside_cfg_pp(algorithm_type, solver_type)
 
-    def init(self, x: X) -> State[X]:
-        """The ``solver_order - 1`` latest outputs, newest first."""
-        return self.rule.init(x)
-
     def step(self, i: int, x: X, state: State[X], denoise: Denoise[X], noise: Noise[X]) -> tuple[X, State[X]]:
-        p = denoise(x, i)
         if self.apart:
-            return self.rule.step_apart(i, p, state)
-        return self.rule.step(i, x, self.rule.output(p, x, i, self.prediction), state, noise)
+            return self.rule.step_apart(i, denoise(x, i), state)
+        return super().step(i, x, state, denoise, noise)

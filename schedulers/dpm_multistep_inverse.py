@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from samplegraph.schedulers.base import Denoise, Grid, Noise, PredictionOptions, Scheduler, State, X
+from samplegraph.schedulers.base import Grid, PredictionOptions
 from samplegraph.schedulers.grids.inverse_grid import inverse_dpm_grid
 from samplegraph.schedulers.grids.options import COMMON_BETAS, COMMON_RESPACINGS, SIGMA_DEFAULTS
 from samplegraph.schedulers.prediction import THRESHOLD_DEFAULTS
-from samplegraph.schedulers.steps.dpm_rule import DPMRule
+from samplegraph.schedulers.steps.dpm_rule import DPM_ALIASES, DPMRule, MultistepDPM
 
 
-class DPMMultistepInverse(Scheduler):
+class DPMMultistepInverse(MultistepDPM):
     """DPM-Solver++ inversion: ``dpm_multistep`` over ascending sigmas, as Edict and LEDITS++ start
     (arXiv:2211.01095, Algorithm 2 in the direction of the noise).
 
@@ -31,10 +31,7 @@ class DPMMultistepInverse(Scheduler):
     no_start = "it runs from the image to its noise, all the way; leave it out, and run dpm_multistep from there"
     diffusers_class = "DPMSolverMultistepInverseScheduler"
     diffusers_values = {"beta_schedule": COMMON_BETAS, "respacing": COMMON_RESPACINGS}
-    diffusers_aliases = {
-        "algorithm_type": {"deis": "dpmsolver++"},
-        "solver_type": {"logrho": "midpoint", "bh1": "midpoint", "bh2": "midpoint"},
-    }
+    diffusers_aliases = DPM_ALIASES
     paper = "arXiv:2211.01095"
     grid_defaults = {
         **{k: v for k, v in SIGMA_DEFAULTS.items() if k not in ("sigmas", "timesteps", "rescale_betas_zero_snr")},
@@ -71,10 +68,3 @@ class DPMMultistepInverse(Scheduler):
             self.rule.refuse_third(f"algorithm_type={algorithm_type!r} of dpm_multistep_inverse")
         if not self.rule.on_x0:
             prediction.refuse_flow_on_eps(f"algorithm_type={algorithm_type!r}")
-
-    def init(self, x: X) -> State[X]:
-        """The ``solver_order - 1`` latest outputs, newest first."""
-        return self.rule.init(x)
-
-    def step(self, i: int, x: X, state: State[X], denoise: Denoise[X], noise: Noise[X]) -> tuple[X, State[X]]:
-        return self.rule.step(i, x, self.rule.output(denoise(x, i), x, i, self.prediction), state, noise)

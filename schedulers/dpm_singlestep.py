@@ -10,6 +10,7 @@ from samplegraph.schedulers.grids.options import SIGMA_DEFAULTS, SIGMA_VALUES
 from samplegraph.schedulers.grids.solver_grid import FLOW_SIGMA_DEFAULTS, solver_grid
 from samplegraph.schedulers.precision import floats
 from samplegraph.schedulers.prediction import THRESHOLD_DEFAULTS
+from samplegraph.schedulers.steps.dpm_rule import DPM_ALIASES
 from samplegraph.schedulers.weights.exponential import exponential_weights
 
 ALGORITHMS = ("dpmsolver++", "sde-dpmsolver++", "dpmsolver")
@@ -35,10 +36,7 @@ class DPMSinglestep(Scheduler):
 
     diffusers_class = "DPMSolverSinglestepScheduler"
     diffusers_values = SIGMA_VALUES
-    diffusers_aliases = {
-        "algorithm_type": {"deis": "dpmsolver++"},
-        "solver_type": {"logrho": "midpoint", "bh1": "midpoint", "bh2": "midpoint"},
-    }
+    diffusers_aliases = DPM_ALIASES
     paper = "arXiv:2211.01095"
     grid_defaults = {
         **{k: v for k, v in SIGMA_DEFAULTS.items() if k not in ("timestep_spacing", "steps_offset")},

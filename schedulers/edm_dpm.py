@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from samplegraph.schedulers.base import Denoise, Grid, GridOptions, Noise, PredictionOptions, Scheduler, State, X
+from samplegraph.schedulers.base import Grid, GridOptions, PredictionOptions
 from samplegraph.schedulers.errors import one_of
 from samplegraph.schedulers.grids.edm_grid import EDM_DEFAULTS, edm_grid
 from samplegraph.schedulers.prediction import THRESHOLD_DEFAULTS
-from samplegraph.schedulers.steps.dpm_rule import DPMRule
+from samplegraph.schedulers.steps.dpm_rule import DPM_ALIASES, DPMRule, MultistepDPM
 
 
-class EDMDPM(Scheduler):
+class EDMDPM(MultistepDPM):
     """DPM-Solver++, Lu et al. 2022 (arXiv:2211.01095), Algorithm 2, for a network in the preconditioning of Karras et
     al. 2022 (arXiv:2206.00364), Table 1: ``dpm_multistep`` where alpha = 1.
 
@@ -27,10 +27,7 @@ class EDMDPM(Scheduler):
 
     diffusers_class = "EDMDPMSolverMultistepScheduler"
     diffusers_values = {"prediction_type": ("epsilon", "v_prediction")}
-    diffusers_aliases = {
-        "algorithm_type": {"deis": "dpmsolver++"},
-        "solver_type": {"logrho": "midpoint", "bh1": "midpoint", "bh2": "midpoint"},
-    }
+    diffusers_aliases = DPM_ALIASES
     k_diffusion = "sample_dpmpp_2m"
     paper = "arXiv:2211.01095"
     grid_defaults = EDM_DEFAULTS
@@ -64,10 +61,3 @@ class EDMDPM(Scheduler):
     @staticmethod
     def build_grid(steps: int, options: GridOptions) -> Grid:
         return edm_grid(steps, options, double_ramp=False)
-
-    def init(self, x: X) -> State[X]:
-        """The ``solver_order - 1`` latest x0, newest first."""
-        return self.rule.init(x)
-
-    def step(self, i: int, x: X, state: State[X], denoise: Denoise[X], noise: Noise[X]) -> tuple[X, State[X]]:
-        return self.rule.step(i, x, denoise(x, i).x0, state, noise)

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from samplegraph.schedulers.base import Grid, Noise, PredictionOptions, X
+from collections.abc import Mapping
+
+from samplegraph.schedulers.base import Denoise, Grid, Noise, PredictionOptions, Scheduler, State, X
 from samplegraph.schedulers.errors import OptionError, flag, one_of, whole
 from samplegraph.schedulers.prediction import Prediction
 from samplegraph.schedulers.steps.first_order import renoised_apart
 from samplegraph.schedulers.weights.exponential import exponential_weights
 
 ALGORITHMS = ("dpmsolver++", "sde-dpmsolver++", "dpmsolver", "sde-dpmsolver")
+#: What diffusers' classes of the family read as another value.
+DPM_ALIASES: Mapping[str, Mapping[str | None, str]] = {
+    "algorithm_type": {"deis": "dpmsolver++"},
+    "solver_type": {"logrho": "midpoint", "bh1": "midpoint", "bh2": "midpoint"},
+}
 
 
 class DPMRule:
@@ -117,3 +124,16 @@ class DPMRule:
         if self.order_at(i) == 2:
             x = x + 0.5 * self.weights.first[i] * (self.weights.newer[i] * (p.x0 - state[0]))
         return x, (p.unguided.x0, *state)[: self.solver_order - 1]
+
+
+class MultistepDPM(Scheduler):
+    """A scheduler whose steps are those of a rule over its grid."""
+
+    rule: DPMRule
+
+    def init(self, x: X) -> State[X]:
+        """The ``solver_order - 1`` latest outputs, newest first."""
+        return self.rule.init(x)
+
+    def step(self, i: int, x: X, state: State[X], denoise: Denoise[X], noise: Noise[X]) -> tuple[X, State[X]]:
+        return self.rule.step(i, x, self.rule.output(denoise(x, i), x, i, self.prediction), state, noise)
