@@ -9,7 +9,7 @@ import torch
 
 from samplegraph.schedulers.base import Denoise, Grid, Noise, PredictionOptions, Scheduler, State, X
 from samplegraph.schedulers.errors import in_range
-from samplegraph.schedulers.grids.midpoint_grid import with_sigmas
+from samplegraph.schedulers.grids.midpoint_grid import at_sigmas
 from samplegraph.schedulers.grids.options import SIGMA_DEFAULTS
 from samplegraph.schedulers.grids.sigma_grid import k_diffusion_grid
 from samplegraph.schedulers.steps.ancestral import ancestral
@@ -54,7 +54,7 @@ class DPMFast(Scheduler):
                 self.first.append(k == 0)
                 self.rows.append(_row(order, k, float(start), h))
                 self.std.append(sqrt(max(0.0, end**2 - down**2)) if self.eta and k == order - 1 else None)
-        super().__init__(_at(grid, points, low), prediction)
+        super().__init__(at_sigmas(grid, torch.tensor(points, dtype=grid.dtype), low), prediction)
 
     def init(self, x: X) -> State[X]:
         """The sample and the eps at the start of the group."""
@@ -85,21 +85,3 @@ def _row(order: int, k: int, start: float, h: float) -> tuple[float, float]:
         return -end * expm1(z), -end * expm1(z)
     at = k / order  # where the newest eps was evaluated, in units of the group
     return -end * expm1(z), -end * (share / at) * (expm1(z) / z - 1)
-
-
-def _at(grid: Grid, sigmas: list[float], end: float) -> Grid:
-    """The grid whose points are these ``sigmas`` alone."""
-    n, table = grid.steps, torch.tensor(sigmas, dtype=grid.dtype)
-    both = with_sigmas(grid, table)
-    return Grid(
-        steps=n,
-        family="ve",
-        schedule=grid.schedule,
-        timesteps=both.timesteps[n:],
-        alpha=np.ones(n + 1),
-        sigma=np.append(both.sigma[n:-1], end),
-        input_scale=both.input_scale[n:],
-        init_noise_sigma=grid.init_noise_sigma,
-        dtype=grid.dtype,
-        begin=grid.begin,
-    )

@@ -1,15 +1,21 @@
-"""k-diffusion's ``sampling.py``, loaded by itself: its package imports training code that needs many packages more."""
+"""k-diffusion's ``sampling.py``, loaded by itself: its package imports training code that needs many packages more.
+And a run of ours over the same model and draws."""
 
 from __future__ import annotations
 
 import importlib.util
 import sys
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import torch
+
+from samplegraph.schedulers import Prediction, Scheduler
+
+SHAPE = (2, 3, 4)
 
 
 def _append_dims(x: torch.Tensor, rank: int) -> torch.Tensor:
@@ -46,3 +52,31 @@ def sampling() -> Any:
                 del sys.modules[name]
             else:
                 sys.modules[name] = old
+
+
+def model(x: torch.Tensor, sigma: torch.Tensor, **_: Any) -> torch.Tensor:
+    """A smooth clean sample for any (B, ...) and sigmas (B,)."""
+    level = torch.log1p(sigma).reshape(-1, *[1] * (x.ndim - 1))
+    return torch.tanh(x / (1 + level)) + 0.3 * torch.sin(level + x)
+
+
+def ours(scheduler: Scheduler, x: torch.Tensor, draws: Callable[[], torch.Tensor]) -> torch.Tensor:
+    """A run over the same model in float64."""
+    grid = scheduler.grid
+
+    def denoise(x: torch.Tensor, i: int) -> Prediction[torch.Tensor]:
+        sigma = float(grid.sigma[i])
+        x0 = model(x, torch.full((len(x),), sigma, dtype=torch.float64))
+        return Prediction(x0, (x - x0) / sigma)
+
+    return scheduler(x, denoise, draws)
+
+
+def normals() -> Callable[..., torch.Tensor]:
+    generator = torch.Generator().manual_seed(1)
+    return lambda *_: torch.randn(SHAPE, generator=generator, dtype=torch.float64)
+
+
+def start(scheduler: Scheduler) -> torch.Tensor:
+    first = torch.randn(SHAPE, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    return first * float(scheduler.grid.sigma[0])

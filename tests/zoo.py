@@ -177,6 +177,7 @@ ZOO = [
     Row("seeds_3", {"eta": 0.0}, order=3),
     Row("er_sde", order=2),
     Row("dpm_fast", order=2),
+    Row("restart", order=2),
     Row("dpm_fast", {"eta": 1.0}, order=2),
     Row("er_sde", {"max_stage": 1}),
     Row("gradient_estimation"),

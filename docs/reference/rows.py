@@ -58,7 +58,7 @@ class Row:
     @cached_property
     def family(self) -> str:
         """Which schedulers it is compared with: by what it draws, remembers and runs on."""
-        scheduler = self.create(8)
+        scheduler = self.create(25)
         if self.name in DISTILLED:
             return FEW
         if scheduler.classes:

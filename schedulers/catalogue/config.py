@@ -81,9 +81,14 @@ def save_config(scheduler: Scheduler, path: str | os.PathLike[str]) -> None:
     diffusers ignores them there.
 
     Raises:
-        OptionError: an option has no spelling in diffusers, or the file cannot be written.
+        OptionError: the scheduler or an option has no name in diffusers, or the file cannot be written.
     """
     cls, config = type(scheduler), dict(scheduler.config)
+    if cls.diffusers_class is None:
+        raise OptionError(
+            f"{scheduler.name} has no class in diffusers, so no scheduler_config.json stands for it; keep its name and "
+            "options, which create() takes"
+        )
     _refuse_values(cls, config)
     defaults, own = option_defaults(scheduler.name), own_defaults(cls)
     respacing = config.pop("respacing", None)

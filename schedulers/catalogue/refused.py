@@ -26,10 +26,6 @@ REFUSED: Mapping[str, tuple[str | None, str]] = {
         "EntropyBoundScheduler",
         "it accepts tokens by their entropy and draws the others as random integers inside the step",
     ),
-    "restart": (
-        None,
-        "it goes back to larger sigmas, and no scheduler here does",
-    ),
     "rfd4_proteina": (
         "RFD4ProteinaScheduler",
         "its steps centre and rotate molecules under masks of their atoms, which samples here do not carry",

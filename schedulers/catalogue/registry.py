@@ -77,6 +77,7 @@ REGISTRY: Mapping[str, str] = {
     "helios_dmd": "HeliosDMD",
     "piflow": "PiFlow",
     "dpm_fast": "DPMFast",
+    "restart": "Restart",
 }
 
 #: More steps than any sampler is run with; tables and plans of more would only take time and memory.

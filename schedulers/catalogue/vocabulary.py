@@ -65,6 +65,7 @@ SPOKEN: tuple[Named, ...] = (
     Named("DPM2", _WEBUI, "kdpm2"),
     Named("DPM2 a", _WEBUI, "kdpm2_ancestral"),
     Named("DPM fast", _WEBUI, "dpm_fast"),
+    Named("Restart", _WEBUI, "restart", {"respacing": "karras"}),
     Named("DPM++ 2S a", _WEBUI, "dpmpp_2s_ancestral"),
     Named("DPM++ SDE", _WEBUI, "dpm_sde"),
     Named("DPM++ 2M", _WEBUI, "dpm_multistep"),

@@ -49,3 +49,20 @@ def with_sigmas(base: Grid, sigmas: torch.Tensor) -> Grid:
     table = base.own.get("log_sigmas")
     t = 0.25 * np.log(sigmas.numpy()) if table is None else sigma_to_t(sigmas.numpy(), table)
     return with_points(base, sigmas, t)
+
+
+def at_sigmas(base: Grid, sigmas: torch.Tensor, end: float) -> Grid:
+    """A grid of as many steps whose points are these ``sigmas`` alone, N or more, and which ends at ``end``."""
+    n, both = base.steps, with_sigmas(base, sigmas)
+    return Grid(
+        steps=n,
+        family="ve",
+        schedule=base.schedule,
+        timesteps=both.timesteps[n:],
+        alpha=np.ones(len(sigmas) + 1),
+        sigma=np.append(both.sigma[n:-1], end),
+        input_scale=both.input_scale[n:],
+        init_noise_sigma=base.init_noise_sigma,
+        dtype=base.dtype,
+        begin=base.begin,
+    )

@@ -101,6 +101,7 @@ def test_a_respacing_is_spelled_as_diffusers_does(tmp_path: Path) -> None:
         ("euler_ancestral", {"respacing": "karras"}, ["EulerAncestralDiscreteScheduler", "respacing"]),
         ("ddim", {"beta_schedule": "sigmoid"}, ["DDIMScheduler", "beta_schedule='sigmoid'"]),
         ("heun", {"rescale_betas_zero_snr": True}, ["HeunDiscreteScheduler", "rescale_betas_zero_snr"]),
+        ("dpm_fast", {}, ["dpm_fast has no class in diffusers", "create()"]),
     ],
 )
 def test_what_diffusers_cannot_say_is_not_saved(

@@ -73,7 +73,7 @@ GRIDS = (
     "Polyexponential Align_Your_Steps"
 ).split()
 #: Of these, what cannot be a graph.
-NONE_HERE = ("dpm_adaptive", "DPM adaptive", "Restart")
+NONE_HERE = ("dpm_adaptive", "DPM adaptive")
 
 
 @pytest.mark.parametrize("name", [*COMFY, *WEBUI])

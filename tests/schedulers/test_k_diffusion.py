@@ -9,12 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from k_diffusion_sampling import sampling
+from k_diffusion_sampling import model, normals, ours, sampling, start
 
-from samplegraph.schedulers import Prediction, Scheduler, create, names
+from samplegraph.schedulers import create, names
 from samplegraph.schedulers.catalogue.registry import scheduler_class
 
-SHAPE = (2, 3, 4)
 EXACT = {"exact_tables": True}
 
 #: Fewer steps than these end in an exception there.
@@ -42,29 +41,6 @@ PAIRS: list[tuple[str, Mapping[str, Any], Mapping[str, Any]]] = [
 ]
 
 
-def model(x: torch.Tensor, sigma: torch.Tensor, **_: Any) -> torch.Tensor:
-    """A smooth clean sample for any (B, ...) and sigmas (B,)."""
-    level = torch.log1p(sigma).reshape(-1, *[1] * (x.ndim - 1))
-    return torch.tanh(x / (1 + level)) + 0.3 * torch.sin(level + x)
-
-
-def ours(scheduler: Scheduler, x: torch.Tensor, draws: Callable[[], torch.Tensor]) -> torch.Tensor:
-    """A run over the same model in float64."""
-    grid = scheduler.grid
-
-    def denoise(x: torch.Tensor, i: int) -> Prediction[torch.Tensor]:
-        sigma = float(grid.sigma[i])
-        x0 = model(x, torch.full((len(x),), sigma, dtype=torch.float64))
-        return Prediction(x0, (x - x0) / sigma)
-
-    return scheduler(x, denoise, draws)
-
-
-def normals() -> Callable[..., torch.Tensor]:
-    generator = torch.Generator().manual_seed(1)
-    return lambda *_: torch.randn(SHAPE, generator=generator, dtype=torch.float64)
-
-
 def halved() -> Callable[..., torch.Tensor]:
     """Normalised increments of a Brownian motion over sigma, asked for the first part of a step and then for all of
     it: the second draw is the increment over the rest."""
@@ -79,11 +55,6 @@ def halved() -> Callable[..., torch.Tensor]:
         return early**0.5 * first + (1 - early) ** 0.5 * draw()
 
     return increment
-
-
-def start(scheduler: Scheduler) -> torch.Tensor:
-    first = torch.randn(SHAPE, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    return first * float(scheduler.grid.sigma[0])
 
 
 CASES = [(*pair, steps) for pair in PAIRS for steps in (1, 2, 3, 8, 25) if steps >= LEAST.get(pair[0], 1)]
