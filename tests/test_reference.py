@@ -118,7 +118,8 @@ def test_all_that_solve_an_equation_converge(reference: Any, monkeypatch: pytest
             name = label.split()[0].rstrip(",")
             # score_sde_vp ends at sampling_eps, where any run is still off; churn costs karras_ve an order; the error
             # of seeds_3 changes its sign between 10 and 20 NFE; restart goes over its own sigmas from 20 steps on.
-            order = {"score_sde_vp": 0.5, "karras_ve": 1, "seeds_3": 0.5, "restart": 1}.get(name) or create(name, 16).order
+            known = {"score_sde_vp": 0.5, "karras_ve": 1, "seeds_3": 0.5, "restart": 1}
+            order = known.get(name) or create(name, 16).order
             assert slope < -0.8 * min(order, 2), label
 
 
