@@ -161,8 +161,11 @@ class Lowering(Emission):
 
     def _guided(self, uncond: GraphVector, cond: GraphVector, scale: float | str) -> GraphVector:
         """As ``Guidance.combine``."""
-        factor = scale if isinstance(scale, float) else self.symbol(self.inputs[SCALE], ())
-        row = uncond + factor * (cond - uncond)
+        if isinstance(scale, float):
+            row = uncond + scale * (cond - uncond)
+        else:
+            row = uncond + self.symbol(self.inputs[SCALE], ()) * (cond - uncond)
+            row = self.symbol(row.value, row.shape)  # three nodes, however often it is read
         phi = self.sampler.guidance.rescale
         if not phi:
             return row

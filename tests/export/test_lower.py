@@ -90,6 +90,12 @@ def test_first_order_update_is_three_nodes(denoisers: dict[str, nn.Module]) -> N
     assert len(graph) <= 3 * 10 + 10 + 1  # and one call each, and the output
 
 
+def test_guidance_by_an_input_is_three_nodes(denoisers: dict[str, nn.Module]) -> None:
+    sampler = Sampler(denoisers["tiny"], create("ddim", 10, clip_sample=False))
+    graph = lower_sampler(sampler, signature(sampler, None, None, None)).graph
+    assert len([node for node in graph if node.op_type in ("Mul", "Add", "Sub")]) <= (3 + 3) * 10
+
+
 def test_half_precision_network_keeps_a_float32_sampler(tmp_path: Path) -> None:
     class Half(nn.Module):
         def __init__(self) -> None:
