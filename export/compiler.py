@@ -229,7 +229,7 @@ def _sampler_graph(sampler: Sampler, sig: Signature, segment: Segment, pieces: P
     """Lowered, operation by operation where eager rounds visibly or divides by a signal of nothing; else traced."""
     for exact in (False, True):
         if exact or not _keeps_rounding(sampler):
-            with suppress(TypeError, ZeroDivisionError):
+            with suppress(TypeError, AttributeError, ZeroDivisionError):
                 return lower_sampler(sampler, sig, segment, exact=exact, pieces=pieces)
     return trace_sampler(sampler, sig, segment)
 

@@ -47,7 +47,7 @@ def lower_sampler(
         pieces: what was traced before.
 
     Raises:
-        TypeError: the scheduler needs more of the sample than ``GraphVector`` has (trace it instead).
+        TypeError, AttributeError: the scheduler needs more than ``GraphVector`` has (trace it instead).
         ExportError: a function of tensors within a step cannot be traced.
     """
     segment = segment or whole(sampler, sig)

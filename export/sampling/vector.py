@@ -49,11 +49,6 @@ class GraphVector:
         self.row = row
         self.shape = shape
 
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):
-            raise AttributeError(name)
-        raise TypeError(f"{name} of a sample: this scheduler needs tensors")
-
     @property
     def value(self) -> ir.Value:
         """Its tensor."""

@@ -91,7 +91,7 @@ def plan(scheduler: Scheduler, network: Parameterisation | str | None = None) ->
         raise NotAffineError(f"{scheduler.name} with thresholding is not affine")
     try:
         steps = [_read_step(scheduler, network, i) for i in scheduler.indices]
-    except (TypeError, ZeroDivisionError, OverflowError) as error:
+    except (TypeError, AttributeError, ZeroDivisionError, OverflowError) as error:
         raise NotAffineError(f"{scheduler.name} is not affine: {error}") from error
     clip = scheduler.prediction.clip_sample_range if scheduler.prediction.clip_sample else None
     calls = max(len(step.points) for step in steps)

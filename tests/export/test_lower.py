@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -53,6 +54,25 @@ def test_no_scheduler_is_traced(name: str, denoiser_of: Callable[[str], nn.Modul
             graph = lower_sampler(sampler, signature(sampler, None, None, batch), exact=exact).graph
             calls = [node for node in graph if node.op_type == CALL]
             assert len(calls) == sampler.profile.nfe
+
+
+@pytest.mark.parametrize("squash", [torch.tanh, lambda x: x.clamp(-1.0, 1.0), lambda x: abs(x)], ids=["f", "m", "o"])
+def test_a_scheduler_that_computes_with_tensors_is_traced(
+    squash: Callable[[Any], Any], captures: Captures, denoisers: dict[str, nn.Module], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a function, a method, an operator that no value of a graph has."""
+    scheduler = create("euler", 3)
+    plain, traced = scheduler.step, []
+
+    def step(*args: Any) -> Any:
+        x, state = plain(*args)
+        return squash(x), state
+
+    monkeypatch.setattr(scheduler, "step", step)
+    trace = compiler.trace_sampler
+    monkeypatch.setattr(compiler, "trace_sampler", lambda *args: (traced.append(1), trace(*args))[1])
+    assert compile(Sampler(denoisers["tiny"], scheduler, None), captures=captures).verify().error <= 1e-5
+    assert traced
 
 
 @pytest.mark.parametrize("route", ["lowered", "traced"])
