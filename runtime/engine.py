@@ -153,9 +153,10 @@ class Engine:
         Args:
             seed: one seed (the noise of all M samples is drawn as one batch, as in a diffusers pipeline), or
                 M seeds, one stream each, so that a sample does not depend on its batch. None where the graph
-                takes no noise, as an inversion.
+                takes no noise, as most inversions.
             noise: unit normal (M, ...) in place of a seed.
-            step_noise: unit normal (K, M, ...), with ``noise``, where the scheduler draws K > 0 slices.
+            step_noise: unit normal (K, M, ...), with ``noise`` (of an inversion alone), where the scheduler draws
+                K > 0 slices.
             samples: M.
             rng: ``"torch"`` draws what ``torch.randn`` draws on the CPU; ``"philox"`` is counter-based.
             progress: called as ``progress(done, total)`` after each call of a graph, and after each step of the

@@ -258,6 +258,11 @@ class Manifest:
         return next((t for t in self.sampler_inputs if t.role == role), None)
 
     @property
+    def drawn(self) -> Tensor | None:
+        """What a seed's first draw makes: ``noise``, else a slice of ``step_noise``; None where nothing is drawn."""
+        return self.input("noise") or self.input("step_noise")
+
+    @property
     def sampler_inputs(self) -> tuple[Tensor, ...]:
         """What a caller of the sampler gives: ``caller``, or the graph's inputs where those are the same."""
         return self.caller or self.inputs

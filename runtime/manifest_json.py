@@ -140,8 +140,6 @@ def _parse(data: dict[str, Any]) -> Manifest:
     )
     if not manifest.outputs or (manifest.input("noise") is None and manifest.input("init_sample") is None):
         raise ValueError("it names no noise input and no init_sample, or no output")
-    if manifest.input("noise") is None and manifest.input("step_noise") is not None:
-        raise ValueError("it has step_noise but no noise")
     if manifest.task not in TASKS:
         raise ValueError(f"task is {manifest.task!r}")
     if (manifest.layout.partition(":")[0] in RECURRENT) != (manifest.recurrence is not None):
@@ -151,6 +149,9 @@ def _parse(data: dict[str, Any]) -> Manifest:
     if manifest.results and manifest.chunk is None:
         raise ValueError("its result is not its graph's output, and it is no chunk")
     _whole("noise.slices", manifest.noise.slices, 0)
+    steps = manifest.input("step_noise")
+    if manifest.noise.slices != (0 if steps is None or not steps.shape else steps.shape[0]):
+        raise ValueError("step_noise and noise.slices contradict each other")
     if manifest.noise.kind not in ("normal", "uniform"):
         raise ValueError(f"noise.kind is {manifest.noise.kind!r}")
     _whole("scheduler.steps", manifest.scheduler.steps, 1)

@@ -63,23 +63,24 @@ def _tensor(manifest: Manifest, name: str) -> Tensor:
 
 
 def _check_source(manifest: Manifest, source: Randomness) -> None:
-    if manifest.input("noise") is None:
+    if manifest.drawn is None:
         given = {"seed": source.seed, "noise": source.noise, "step_noise": source.step_noise}
         if (name := next((k for k, v in given.items() if v is not None), None)) is not None:
             raise InputError(f"{name} is given, but {manifest.name} draws no noise; leave it out")
         return
-    own = source.noise is not None or source.step_noise is not None
-    if source.seed is not None and own:
-        name = "noise" if source.noise is not None else "step_noise"
+    given = {"noise": source.noise, "step_noise": source.step_noise}
+    if source.noise is not None and manifest.input("noise") is None:
+        raise InputError(f"noise is given, but {manifest.name} draws none before its steps; leave it out")
+    if source.seed is not None and (name := next((k for k, v in given.items() if v is not None), None)):
         raise InputError(f"seed={source.seed!r} and {name} are both given; give a seed, or the noise arrays")
-    if source.seed is None and source.noise is None:
-        both = "noise and step_noise" if manifest.noise.slices else "noise"
-        raise InputError(f"seed is missing; give seed=0 (or one per sample), or your own {both}")
+    if source.seed is None and given[manifest.drawn.role] is None:
+        own = " and ".join(role for role in given if manifest.input(role) is not None)
+        raise InputError(f"seed is missing; give seed=0 (or one per sample), or your own {own}")
 
 
 def _own_noise(manifest: Manifest, source: Randomness, cuda: Cuda | None) -> dict[str, Value]:
     """The caller's noise arrays; nothing where a seed is given."""
-    if source.noise is None:
+    if source.seed is not None:
         return {}
     arrays: dict[str, Value] = {}
     for role, value in (("noise", source.noise), ("step_noise", source.step_noise)):
@@ -136,29 +137,32 @@ def _rows(name: str, count: int) -> str:
 
 
 def _draw(manifest: Manifest, source: Randomness, samples: int) -> dict[str, Value]:
-    tensor = manifest.input("noise")
+    """The noise that a seed makes. Where a run takes no ``noise``, the first draw is ``step_noise[0]``."""
+    tensor, noise, steps = manifest.drawn, manifest.input("noise"), manifest.input("step_noise")
     if tensor is None:
         return {}
     assert source.seed is not None
-    slices = manifest.noise.slices
     try:
-        noise, step_noise = draw(
+        first, others = draw(
             source.seed,
             samples=samples,
-            sample_shape=[int(n) for n in tensor.shape[1:]],
-            slices=slices,
+            sample_shape=[int(n) for n in tensor.shape[(row_axis(tensor) or 0) + 1 :]],
+            slices=manifest.noise.slices - (noise is None),
             rng=source.rng,
             dtype=np.dtype(tensor.dtype),
             noise_kind=manifest.noise.kind,
         )
+        slices = others if noise is not None else np.concatenate([first[None], others])
     except NoiseError as error:
         raise InputError(str(error)) from error
     except (MemoryError, OverflowError, ValueError) as error:
         raise InputError(f"samples={samples} cannot be drawn ({one_line(error)}); give fewer") from error
-    drawn = {tensor.name: noise}
-    if (steps := manifest.input("step_noise")) is not None:
-        drawn[steps.name] = step_noise
-    return dict(drawn)
+    drawn: dict[str, Value] = {}
+    if noise is not None:
+        drawn[noise.name] = first
+    if steps is not None:
+        drawn[steps.name] = slices
+    return drawn
 
 
 def _check_symbols(manifest: Manifest, arrays: Mapping[str, Value]) -> None:

@@ -66,7 +66,7 @@ def tables_json(known: Recurrence, tables: list[CoefficientTable]) -> str:
 
 def drawing(manifest: Manifest, slices: int) -> Manifest:
     """The manifest, its noise that of a sampler which draws so many slices."""
-    shape = next((t.shape for t in manifest.caller if t.role == "noise"), ())
+    shape = next((t.shape for t in manifest.caller if t.role in ("noise", "init_sample")), ())
     draws = next((t for t in manifest.caller if t.role == "step_noise"), None)
     caller = tuple(t for t in manifest.caller if t.role != "step_noise")
     if slices:

@@ -15,9 +15,10 @@ class DPMMultistepInverse(MultistepDPM):
     """DPM-Solver++ inversion: ``dpm_multistep`` over ascending sigmas, as Edict and LEDITS++ start
     (arXiv:2211.01095, Algorithm 2 in the direction of the noise).
 
-    ``init_sample`` is the image, the output its noise. 1 NFE per step; 1 noise per step for ``sde-``. Order
-    ``solver_order`` after a warm-up by the lower orders. A step asks the model where it starts, at a little noise.
-    As in diffusers, equal timesteps are visited once, while sigmas go on, and with ``use_flow_sigmas`` sigmas descend.
+    ``init_sample`` is the image, the output its noise. 1 NFE per step; 1 noise per step for ``sde-``, where
+    ascending sigmas give NaN (see below). Order ``solver_order`` after a warm-up by the lower orders. A step asks the
+    model where it starts, at a little noise. As in diffusers, equal timesteps are visited once, while sigmas go on, and
+    with ``use_flow_sigmas`` sigmas descend, so that ``sde-`` is finite.
 
     Args:
         solver_order: 1, 2 or 3.

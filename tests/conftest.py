@@ -45,9 +45,11 @@ def toy_manifest(
     conditions: Sequence[Tensor] = (LABELS, SCALE),
     steps: int = 3,
     guidance: GuidancePlan | None = None,
+    start: str = "noise",
 ) -> Manifest:
-    """A manifest with tables of nothing in particular; axis ``"B"`` of a condition is the batch."""
-    inputs = [Tensor("noise", "float32", (batch, *shape), "noise", "unit normal")]
+    """A manifest with tables of nothing in particular; axis ``"B"`` of a condition is the batch. ``start`` is the role
+    of what a run starts from, ``noise`` or ``init_sample``."""
+    inputs = [Tensor(start, "float32", (batch, *shape), start, "unit normal")]
     if slices:
         inputs.append(Tensor("step_noise", "float32", (slices, batch, *shape), "step_noise", "unit normal"))
     inputs += [
@@ -74,14 +76,12 @@ def toy_manifest(
 
 
 def toy_graph(manifest: Manifest, external: str | None = None) -> onnx.ModelProto:
-    """``0.5 * noise + sum_k (k + 1) * step_noise[k] + 10 * sum of every condition's row + bias`` (0)."""
+    """``0.5 * start + sum_k (k + 1) * step_noise[k] + 10 * sum of every condition's row + bias`` (0)."""
     rank = len(manifest.outputs[0].shape)
-    nodes = [helper.make_node("Mul", ["noise", "half"], ["x0"])]
+    nodes = [helper.make_node("Mul", [manifest.inputs[0].name, "half"], ["x0"])]
     constants = {"half": np.float32(0.5), "ten": np.float32(10), "bias": np.zeros(1, np.float32)}
     terms = ["x0", "bias"]
-    for tensor in manifest.inputs:
-        if tensor.role == "noise":
-            continue
+    for tensor in manifest.inputs[1:]:
         name, out = tensor.name, f"{tensor.name}_term"
         if tensor.role == "step_noise":
             weights = np.arange(1, int(tensor.shape[0]) + 1, dtype=np.float32)

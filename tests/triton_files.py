@@ -15,6 +15,9 @@ from samplegraph.export import Captures, compile
 from samplegraph.models import Sampler
 from samplegraph.schedulers import create
 
+#: Draws in its steps alone.
+OPTIONS = {"dpm_multistep_inverse": {"algorithm_type": "sde-dpmsolver++", "use_flow_sigmas": True}}
+
 
 @cache
 def model_config_schema() -> Any:
@@ -67,6 +70,7 @@ def check(version: Path, schema: Any) -> Any:
 def compiled(
     folder: Path, scheduler: str, captures: Captures, denoiser: nn.Module, scale: float | None = None, **more: Any
 ) -> Path:
-    sampler = Sampler(denoiser, create(scheduler, 3), **({} if scale is None else {"guidance_scale": scale}))
+    made = create(scheduler, 3, **OPTIONS.get(scheduler, {}))
+    sampler = Sampler(denoiser, made, **({} if scale is None else {"guidance_scale": scale}))
     program = compile(sampler, captures=captures, **more)
     return program.save(folder / "build" / f"{program.manifest.name}.onnx")

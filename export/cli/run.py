@@ -86,7 +86,8 @@ def run(
             file, providers=providers.split(",") if providers is not None else None, threads=threads, tf32=tf32
         )
     )
-    if "seed" not in inputs and "noise" not in inputs and engine.manifest.input("noise") is not None:
+    drawn = engine.manifest.drawn
+    if drawn is not None and "seed" not in inputs and drawn.role not in inputs:
         inputs["seed"] = 0
     shape = engine.manifest.sample_shape
     if output is None:

@@ -57,8 +57,10 @@ class Emission:
         """The tensor of a linear combination: at most one Mul per term and one Add between terms."""
         row = {name: c for name, c in vector.row.terms.items() if c != 0.0}
         if not row:
-            like = next(iter(self.inputs.values()))
-            return self.b.one("Mul", [like, self.b.scalar(0.0)])
+            like = next((name for name, shape in self.shapes.items() if shape == vector.shape), None)
+            if like is None:
+                raise TypeError("zeros of a shape that no input has")
+            return self.b.one("Mul", [self.inputs[like], self.b.scalar(0.0)])
         if not all(map(math.isfinite, row.values())):
             raise TypeError("a coefficient is not finite")
         drawn = {name: c for name, c in row.items() if name in self.draws and name not in self.values}

@@ -1,8 +1,11 @@
 """The noise of one call of a program: the initial noise and the noise of its steps.
 
 A program has the inputs ``noise (M, ...)`` and, where its scheduler is stochastic,
-``step_noise (K, M, ...)``. Two generators can fill them; both give the same bits on every machine (one
-exception: draws of fewer than 16 values, see ``noise.torch_generator``).
+``step_noise (K, M, ...)``. One that starts from ``init_sample`` alone and draws in its steps has no ``noise``: there
+the first draw is ``step_noise[0]``, so it takes ``draw`` with K - 1 slices and puts the first in front.
+
+Two generators can fill them; both give the same bits on every machine (one exception: draws of fewer than 16 values,
+see ``noise.torch_generator``).
 
 ``rng="torch"``: what a diffusers pipeline draws from CPU generators.
     *One seed:* one generator for the whole batch; a draw of shape ``(M, ...)`` for the initial noise, then

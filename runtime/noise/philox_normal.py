@@ -8,9 +8,9 @@ in C order, not the machine. Layout of the 128-bit counter and the 64-bit key, i
     c2 = sample
     c3 = 0 (reserved)
 
-*Slice* 0 is the initial noise; slice ``k + 1`` is ``step_noise[k]``. *Sample* is the row of the batch (0
-where each sample has a seed of its own). The four output words ``w0..w3`` of ``philox4x32`` give the four
-elements ``4 block .. 4 block + 3`` by two Box-Muller transforms (``noise.box_muller``)::
+*Slice* 0 is the initial noise; slice ``k + 1`` is ``step_noise[k]`` (slice ``k`` in a program without ``noise``).
+*Sample* is the row of the batch (0 where each sample has a seed of its own). The four output words ``w0..w3`` of
+``philox4x32`` give the four elements ``4 block .. 4 block + 3`` by two Box-Muller transforms (``noise.box_muller``)::
 
     element 4 block + 0, + 1 = first, second of (w0, w1)       first: cosine, second: sine
     element 4 block + 2, + 3 = first, second of (w2, w3)

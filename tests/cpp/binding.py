@@ -204,6 +204,10 @@ class NativeEngine:
         )
         return out
 
+    def warm_up(self) -> None:
+        """One call of the defaults."""
+        self._check(self._library.sg_warm_up(self._handle, None, 1))
+
     def stop(self) -> NativeStop:
         """A switch for calls of this engine."""
         handle = c.c_void_p()

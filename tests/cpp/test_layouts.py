@@ -29,6 +29,8 @@ from samplegraph.schedulers import create
 Export = Callable[..., Path]
 #: So that a few steps have jumps back in them.
 OPTIONS: dict[str, dict[str, Any]] = {"repaint": {"jump_length": 2, "jump_n_sample": 2, "single_draw": True}}
+#: Its steps draw, and nothing is drawn before them; ascending sigmas make NaN of ``sde-``.
+OPTIONS["dpm_multistep_inverse"] = {"algorithm_type": "sde-dpmsolver++", "use_flow_sigmas": True}
 CASES = [
     *[(name, "step") for name in ("dpm_multistep", "euler_ancestral", "ipndm", "heun", "ddim")],
     ("dpm_multistep", "chunked:2"),  # with a state
@@ -38,6 +40,7 @@ CASES = [
     ("ddim", "loop"),
     ("repaint", "chunked:3"),
     ("vq_diffusion", "chunked:2"),
+    *[("dpm_multistep_inverse", layout) for layout in ("unrolled", "chunked:2", "step", "repeated:3", "loop")],
 ]
 #: Each step of these is a large graph, or jumps back need a few.
 STEPS = {"repaint": 6, "ipndm": 4, "vq_diffusion": 4}
@@ -228,6 +231,18 @@ def test_step_counts_of_the_manifest_and_of_a_plan(
         plan_file(path).unlink()
 
 
+def test_step_counts_of_an_inversion_that_draws(library: ctypes.CDLL, onnxruntime: Path, export: Export) -> None:
+    path = export("dpm_multistep_inverse", "step")
+    python = Engine(path)
+    known, given = python.manifest.recurrence, inputs(python.manifest, 3)
+    assert known is not None
+    sampler = Sampler(seeded(TinyUNet()), create("dpm_multistep_inverse", 3, **OPTIONS["dpm_multistep_inverse"]))
+    plan_file(path).write_text(tables_json(known, [further_table(sampler, known)]))
+    with NativeEngine(library, path, onnxruntime) as native:
+        for steps in (3, 5):
+            assert native(seed=1, steps=steps, **given).tobytes() == python(seed=1, steps=steps, **given).tobytes()
+
+
 def test_constants_of_a_repeated_graph(
     library: ctypes.CDLL, onnxruntime: Path, export: Export, tmp_path: Path
 ) -> None:
@@ -308,6 +323,19 @@ def test_a_damaged_table(library: ctypes.CDLL, onnxruntime: Path, export: Export
     with pytest.raises(SamplegraphError, match=f"the manifest is damaged .*{reason}") as found:
         NativeEngine(library, damaged, onnxruntime)
     assert found.value.code == 2
+
+
+@pytest.mark.parametrize("name", ["euler_ancestral", "dpm_multistep_inverse"])
+def test_slices_of_another_size_than_the_sample(
+    library: ctypes.CDLL, onnxruntime: Path, export: Export, tmp_path: Path, name: str
+) -> None:
+    def change(data: dict[str, Any]) -> None:
+        next(t for t in data["caller"] if t["role"] == "step_noise")["shape"][-1] = 1
+
+    damaged = tmp_path / "damaged.onnx"
+    damaged.write_bytes(_edited(export(name, "step"), change).SerializeToString())
+    with pytest.raises(SamplegraphError, match=r"the manifest is damaged .*step_noise "):
+        NativeEngine(library, damaged, onnxruntime)
 
 
 def test_describe_of_a_part_shows_what_a_caller_gives(run_cli: Callable[..., Any], export: Export) -> None:

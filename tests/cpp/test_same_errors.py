@@ -63,6 +63,21 @@ CASES: list[dict[str, Any]] = [
 ]
 
 
+INVERSE: list[dict[str, Any]] = [
+    {"samples": -1},
+    {"seed": 0, "noise": NOISE},
+    {"seed": [0, 1, 2], "noise": NOISE},
+    {"noise": NOISE, "step_noise": STEPS},
+    {"noise": NOISE[:0]},
+    {"seed": 0, "step_noise": STEPS},
+    {"seed": [0, 1], "samples": 3},
+    {"step_noise": STEPS[:1]},
+    {"step_noise": STEPS},
+    {"step_noise": STEPS[0]},
+    {"step_noise": STEPS + INF},
+]
+
+
 def texts(library: ctypes.CDLL, onnxruntime: Path, path: Path, arguments: dict[str, Any]) -> tuple[str, str]:
     """What Python says, and what C++ says."""
     with pytest.raises(InputError) as python:
@@ -78,6 +93,15 @@ def texts(library: ctypes.CDLL, onnxruntime: Path, path: Path, arguments: dict[s
 @pytest.mark.parametrize("number", range(len(CASES)))
 def test_bad_call(toy: Toy, library: ctypes.CDLL, onnxruntime: Path, batch: int | str, number: int) -> None:
     python, cpp = texts(library, onnxruntime, toy(batch=batch, slices=2), CASES[number])
+    assert cpp == python
+
+
+@pytest.mark.parametrize("slices", [0, 2])
+@pytest.mark.parametrize("number", range(len(INVERSE)))
+def test_bad_call_of_an_inversion(toy: Toy, library: ctypes.CDLL, onnxruntime: Path, slices: int, number: int) -> None:
+    """With draws in its steps, and with none."""
+    given = {"init_sample": NOISE[:2], "class_labels": 1, **INVERSE[number]}
+    python, cpp = texts(library, onnxruntime, toy(slices=slices, start="init_sample"), given)
     assert cpp == python
 
 

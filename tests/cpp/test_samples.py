@@ -27,6 +27,8 @@ QUICK = ("ddim", "euler_ancestral", "heun", "vq_diffusion")
 SCHEDULERS = [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in names()]
 #: So that 8 steps have jumps back in them.
 OPTIONS: dict[str, dict[str, Any]] = {"repaint": {"jump_length": 2, "jump_n_sample": 2, "single_draw": True}}
+#: Draws in its steps alone.
+OPTIONS["dpm_multistep_inverse"] = {"algorithm_type": "sde-dpmsolver++", "use_flow_sigmas": True}
 Export = Callable[..., Path]
 
 
@@ -66,11 +68,12 @@ def export(tmp_path_factory: pytest.TempPathFactory) -> Export:
 def test_noise_and_sample_of_a_scheduler(library: ctypes.CDLL, onnxruntime: Path, export: Export, name: str) -> None:
     path = export(name)
     python = Engine(path)
-    noise, plan = python.manifest.input("noise"), python.manifest.noise
+    noise, plan = python.manifest.drawn, python.manifest.noise
     given = inputs(python.manifest, 2)
     if noise is not None:
         given["seed"] = 0
-        shape: dict[str, Any] = {"sample_shape": noise.shape[1:], "slices": plan.slices, "noise_kind": plan.kind}
+        one = noise.shape[1:] if noise.role == "noise" else noise.shape[2:]
+        shape: dict[str, Any] = {"sample_shape": one, "slices": plan.slices, "noise_kind": plan.kind}
         for seed in (0, [0, 1]):
             drawn = draw(library, seed, samples=2, **shape)
             known = python_draw(seed, samples=2, **shape)
@@ -122,6 +125,33 @@ def test_an_inversion_takes_no_noise(
         done = run_cli(path, *settings, *arguments, "--output", path.with_suffix(".npy"))
         assert done.returncode == code, done.stderr
     assert run_cli(path, *settings, "--bench", "1").returncode == 0
+
+
+def test_an_inversion_that_draws(
+    library: ctypes.CDLL, onnxruntime: Path, export: Export, run_cli: Callable[..., Any]
+) -> None:
+    path = export("dpm_multistep_inverse", batch=2, low=4)
+    python = Engine(path)
+    given = inputs(python.manifest, 3)
+    shape = given["init_sample"].shape
+    own = np.random.default_rng(1).standard_normal((4, *shape), np.float32)
+    with NativeEngine(library, path, onnxruntime) as native:
+        for source in ({"seed": 0}, {"seed": [1, 2, 3]}, {"seed": 0, "rng": "philox"}, {"step_noise": own}):
+            assert native(**source, **given).tobytes() == python(**source, **given).tobytes()
+        first, others = draw(library, 0, samples=3, sample_shape=shape[1:], slices=3)
+        slices = np.concatenate([first[None], others])
+        assert native(step_noise=slices, **given).tobytes() == native(seed=0, **given).tobytes()
+        native.warm_up()
+    settings: list[str] = []
+    for name, value in {**given, "step_noise": own}.items():
+        np.save(path.parent / f"{name}.npy", value)
+        settings += ["--set", f"{name}=@{path.parent / name}.npy"]
+    seeded = settings[:-2]
+    for words, source in ((seeded, {"seed": 0}), (settings, {"step_noise": own})):
+        done = run_cli(path, *words, "--output", path.with_suffix(".npy"))
+        assert done.returncode == 0, done.stderr
+        assert np.load(path.with_suffix(".npy")).tobytes() == python(**source, **given).tobytes()
+    assert run_cli(path, *seeded, "--bench", "1").returncode == 0
 
 
 @pytest.mark.parametrize("name", ["vq_diffusion", pytest.param("repaint", marks=pytest.mark.slow)])

@@ -32,7 +32,13 @@ LABELS = Tensor("class_labels", "int64", ("B",), "condition", "class", minimum=0
 
 @pytest.mark.parametrize(
     ("scheduler", "layout", "scale"),
-    [("ddim", "unrolled", None), ("ddpm", "unrolled", None), ("ddpm", "loop", None), ("ddpm", "unrolled", 2.0)],
+    [
+        ("ddim", "unrolled", None),
+        ("ddpm", "unrolled", None),
+        ("ddpm", "loop", None),
+        ("ddpm", "unrolled", 2.0),
+        ("dpm_multistep_inverse", "unrolled", None),
+    ],
 )
 def test_merged_calls_give_each_row_its_own_sample(
     scheduler: str,
@@ -58,7 +64,9 @@ def test_merged_calls_give_each_row_its_own_sample(
     for row in range(3):
         tensors = {i.name: (1, *i.dims) for i in config.input}
         request: dict[str, Any] = {
-            name: rng.standard_normal(shape).astype("float32") for name, shape in tensors.items() if "noise" in name
+            name: rng.standard_normal(shape).astype("float32")
+            for name, shape in tensors.items()
+            if "noise" in name or name == "init_sample"
         }
         request["class_labels"] = np.array([row + 1])
         if "guidance_scale" in tensors:

@@ -46,14 +46,16 @@ def followed(models: Path, name: str, request: dict[str, np.ndarray], schema: An
 def rows_of(config: Any, rng: np.random.Generator, row: int) -> dict[str, np.ndarray]:
     """A request of one row."""
     shapes = {i.name: (1, *i.dims) if not i.HasField("reshape") else (1,) for i in config.input}
-    request = {n: rng.standard_normal(s).astype("float32") for n, s in shapes.items() if "noise" in n}
+    request = {n: rng.standard_normal(s).astype("float32") for n, s in shapes.items() if "noise" in n or "init" in n}
     request["class_labels"] = np.array([row + 1])
     if "guidance_scale" in shapes:
         request["guidance_scale"] = np.full((1, 1), 1.5 + 2 * row, "float32")
     return request
 
 
-@pytest.mark.parametrize(("scheduler", "scale"), [("ddpm", None), ("dpm_multistep", 2.0)])
+@pytest.mark.parametrize(
+    ("scheduler", "scale"), [("ddpm", None), ("dpm_multistep", 2.0), ("dpm_multistep_inverse", None)]
+)
 def test_merged_calls_of_an_ensemble_give_each_row_its_own_sample(
     scheduler: str,
     scale: float | None,

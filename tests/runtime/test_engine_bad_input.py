@@ -96,6 +96,32 @@ def test_bad_argument(toy: Toy, batch: int | str, arguments: dict[str, Any], wor
         assert word in text
 
 
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        ({}, "seed is missing; give seed=0 (or one per sample), or your own step_noise"),
+        ({"seed": 0, "noise": NOISE}, "noise is given, but toy-ddim-3 draws none before its steps; leave it out"),
+        ({**OWN}, "noise is given, but toy-ddim-3 draws none before its steps; leave it out"),
+        ({"seed": 0, "step_noise": STEPS}, "seed=0 and step_noise are both given; give a seed, or the noise arrays"),
+        ({"step_noise": STEPS[:1]}, "step_noise has shape (1, 3, 1, 4, 4); allowed is (2, M, 1, 4, 4)"),
+        ({"step_noise": STEPS[:, :2]}, "init_sample has 3 rows, step_noise has 2 rows"),
+    ],
+)
+def test_an_inversion_that_draws(toy: Toy, arguments: dict[str, Any], text: str) -> None:
+    engine = Engine(toy(slices=2, start="init_sample"))
+    with pytest.raises(InputError) as caught:
+        engine(**{"init_sample": NOISE, "class_labels": 1, **arguments})
+    assert str(caught.value).startswith(text)
+
+
+@pytest.mark.parametrize("start", ["noise", "init_sample"])
+def test_slices_that_the_manifest_does_not_count(toy: Toy, start: str) -> None:
+    path = toy(slices=2, start=start)
+    path.write_bytes(path.read_bytes().replace(b'"slices": 2', b'"slices": 0'))
+    with pytest.raises(InputError, match=r"damaged \(ValueError: step_noise and noise.slices contradict each other\)"):
+        Engine(path)
+
+
 def test_step_noise_for_a_deterministic_graph(toy: Toy) -> None:
     with pytest.raises(InputError, match="step_noise is given, but toy-ddim-3 draws none"):
         Engine(toy())(**OWN)

@@ -74,7 +74,7 @@ void measure(const char* path, int calls, int threads) {
   sg::Call call(manifest);
   sg::assemble(manifest, request, call);
   const std::size_t bytes = static_cast<std::size_t>(call.samples * manifest.sample_size()) * manifest.outputs[0].type().size;
-  const std::int64_t drawn = call.samples * manifest.noise_size() * (manifest.slices + 1);
+  const std::int64_t drawn = call.samples * manifest.noise_size() * manifest.draws();
   std::vector<char> output(bytes), noise(static_cast<std::size_t>(drawn) * sizeof(float));
   const auto bare = backend.bind();
   bare->shape(call.shapes, call.output_shape);

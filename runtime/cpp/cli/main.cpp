@@ -44,21 +44,24 @@ void check_value(const Engine& engine, const cli::Setting& setting) {
 
 Request make_request(const Engine& engine, const cli::Arguments& arguments) {
   Request request;
-  bool takes_noise = false, own_noise = false;
+  std::string drawn;  // noise, else step_noise
+  bool own_noise = false;
   for (std::size_t i = 0; i < engine.info().input_count; ++i) {
-    takes_noise = takes_noise || engine.input(i).role == SG_NOISE;
+    const std::int32_t role = engine.input(i).role;
+    if (role == SG_NOISE) drawn = "noise";
+    else if (role == SG_STEP_NOISE && drawn.empty()) drawn = "step_noise";
   }
   for (const cli::Setting& each : arguments.settings) {
     const cli::Value& value = each.value;
     if (value.kind == cli::Value::Kind::none) continue;
     check_value(engine, each);
-    own_noise = own_noise || each.name == "noise";
+    own_noise = own_noise || each.name == drawn;
     request.view(each.name, value.bytes.empty() ? "" : value.bytes.data(), value.shape, value.dtype);
   }
   if (arguments.guidance_scale) request.set("guidance_scale", *arguments.guidance_scale);
   if (arguments.seeds && arguments.seeds->each) request.seeds(arguments.seeds->values);
   else if (arguments.seeds) request.seed(arguments.seeds->values[0]);
-  else if (takes_noise && !own_noise) request.seed(0);
+  else if (!drawn.empty() && !own_noise) request.seed(0);
   return request.samples(arguments.samples).steps(arguments.steps).rng(arguments.rng);
 }
 

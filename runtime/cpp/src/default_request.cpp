@@ -8,7 +8,7 @@
 namespace sg {
 
 DefaultRequest::DefaultRequest(const Manifest& manifest)
-    : samples_(manifest.batch() < 0 ? 1 : manifest.batch()), draws_(manifest.input(SG_NOISE) != nullptr) {
+    : samples_(manifest.batch() < 0 ? 1 : manifest.batch()), draws_(manifest.drawn() != nullptr) {
   for (const Tensor& tensor : manifest.inputs) {
     if (is_noise(tensor) || tensor.default_value) continue;
     std::vector<std::int64_t> shape;

@@ -42,8 +42,8 @@ std::size_t checked_bytes(std::int64_t size, std::int64_t samples, std::size_t c
 
 /** Bytes of the noise and step noise of M samples. */
 std::size_t noise_bytes(const Manifest& manifest, std::int64_t samples) {
-  return checked_bytes(manifest.noise_size(), samples, static_cast<std::size_t>(manifest.slices) + 1,
-                       manifest.input(SG_NOISE)->type().size);
+  return checked_bytes(manifest.noise_size(), samples, static_cast<std::size_t>(manifest.draws()),
+                       manifest.drawn()->type().size);
 }
 
 std::size_t output_bytes(const Manifest& manifest, std::int64_t samples) {
@@ -53,7 +53,7 @@ std::size_t output_bytes(const Manifest& manifest, std::int64_t samples) {
 /** The generator that is asked for can draw this kind of noise, and as much of it. */
 void check_generator(const sg_request& request, const Manifest& manifest, std::int64_t samples) {
   const bool philox = request.rng == SG_PHILOX;
-  if (manifest.noise_kind == SG_UNIFORM && (philox || manifest.input(SG_NOISE)->dtype != SG_FLOAT32)) {
+  if (manifest.noise_kind == SG_UNIFORM && (philox || manifest.drawn()->dtype != SG_FLOAT32)) {
     throw Failure(SG_BAD_ARGUMENT, cat("rng=", in_quotes(philox ? "philox" : "torch"),
                                        ": allowed is 'torch' and float32 for uniform noise; leave rng out"));
   }
@@ -141,17 +141,18 @@ void Engine::prepare(const sg_request& request, Context& context) const {
 
 void Engine::run(const sg_request& request, Context& context, void* output, bool to_device) {
   const Call& call = context.call;
-  char* drawn = static_cast<char*>(context.noise.data());
-  char* steps = nullptr;
+  char* drawn = static_cast<char*>(context.noise.data());  // all draws in order: noise, if it is taken, then the slices
+  char* steps = drawn;
   if (call.drawn) {
-    const Tensor& tensor = *manifest_.input(SG_NOISE);
+    const Tensor& tensor = *manifest_.drawn();
     const auto samples = static_cast<std::size_t>(call.samples), size = static_cast<std::size_t>(manifest_.noise_size());
     const auto type = tensor.dtype == SG_FLOAT32 ? noise::Type::float32 : noise::Type::float16;
     const bool each = request.seed_kind == SG_SEED_EACH;
-    steps = drawn + samples * size * tensor.type().size;
+    char* others = drawn + samples * size * tensor.type().size;
+    if (tensor.role == SG_NOISE) steps = others;
     const bool uniform = manifest_.noise_kind == SG_UNIFORM;
     noise::draw({request.rng == SG_PHILOX, each, each ? request.seeds : &request.seed, uniform}, samples, size,
-                static_cast<std::size_t>(manifest_.slices), {drawn, type}, {steps, type});
+                static_cast<std::size_t>(manifest_.draws() - 1), {drawn, type}, {others, type});
   }
   const std::int64_t batch = call.output_shape[0], batches = (call.samples + batch - 1) / batch;
   const std::size_t width =

@@ -17,6 +17,12 @@ bool has_shape(const Tensor& tensor, const std::vector<std::int64_t>& sizes) {
   return std::equal(tensor.shape.begin(), tensor.shape.end(), sizes.begin(), sizes.end(), same);
 }
 
+/** One of the slices of step_noise. */
+Tensor slice_of(Tensor draws) {
+  draws.shape.erase(draws.shape.begin());
+  return draws;
+}
+
 class Reader {
  public:
   explicit Reader(const Manifest& manifest) : manifest_(manifest), sample_(manifest.graph_outputs[0]) {
@@ -25,6 +31,8 @@ class Reader {
       const Tensor* given = manifest.input(role);
       if (given != nullptr && !same_tensor(*given, sample_)) unfit(*given);
     }
+    const Tensor* draws = manifest.input(SG_STEP_NOISE);
+    if (draws != nullptr && !same_tensor(slice_of(*draws), sample_)) unfit(*draws);
   }
 
   EvaluationSlots read() {
@@ -70,13 +78,10 @@ class Reader {
         if (!known.constants || tensor.dtype != SG_FLOAT32) unfit(tensor);
         if (!has_shape(tensor, {known.evaluations, known.constants->width})) unfit(tensor);
         return {Kind::constants, 0};
-      case SG_STEP_NOISE: {
-        Tensor one = tensor;
+      case SG_STEP_NOISE:
         if (tensor.shape.empty() || tensor.shape[0].size != known.slices * known.evaluations) unfit(tensor);
-        one.shape.erase(one.shape.begin());
-        if (!same_tensor(one, sample_)) unfit(tensor);
+        if (!same_tensor(slice_of(tensor), sample_)) unfit(tensor);
         return {Kind::draws, 0};
-      }
       default: return {Kind::given, given(tensor)};
     }
   }

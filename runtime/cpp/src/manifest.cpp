@@ -2,16 +2,15 @@
 
 #include <algorithm>
 
-#include "samplegraph/samplegraph.h"
 #include "text.hpp"
 
 namespace sg {
 namespace {
 
-/** Elements behind the row axis, which comes first. */
+/** Elements behind the row axis. */
 std::int64_t row_size(const Tensor& tensor) {
   std::int64_t size = 1;
-  for (std::size_t axis = 1; axis < tensor.shape.size(); ++axis) size *= tensor.shape[axis].size;
+  for (std::size_t axis = *tensor.row_axis() + 1; axis < tensor.shape.size(); ++axis) size *= tensor.shape[axis].size;
   return size;
 }
 
@@ -45,6 +44,11 @@ const Tensor* Manifest::input(std::int32_t role) const {
   return nullptr;
 }
 
+const Tensor* Manifest::drawn() const {
+  const Tensor* noise = input(SG_NOISE);
+  return noise != nullptr ? noise : input(SG_STEP_NOISE);
+}
+
 std::int64_t Manifest::rows(std::int64_t samples) const {
   if (batch() >= 0) return batch();
   if (!engine || engine->batch.empty()) return samples;
@@ -52,6 +56,6 @@ std::int64_t Manifest::rows(std::int64_t samples) const {
 }
 
 std::int64_t Manifest::sample_size() const { return row_size(outputs[0]); }
-std::int64_t Manifest::noise_size() const { return row_size(*input(SG_NOISE)); }
+std::int64_t Manifest::noise_size() const { return row_size(*drawn()); }
 
 }  // namespace sg

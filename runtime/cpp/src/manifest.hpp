@@ -10,6 +10,7 @@
 #include "dtype.hpp"
 #include "engine_info.hpp"
 #include "parts.hpp"
+#include "samplegraph/samplegraph.h"
 
 namespace sg {
 
@@ -69,13 +70,17 @@ struct Manifest {
 
   /** The first input of that role that a caller gives, or null. */
   const Tensor* input(std::int32_t role) const;
+  /** What a seed's first draw makes: noise, else a slice of step_noise; null where nothing is drawn. */
+  const Tensor* drawn() const;
   /** Rows per call, or -1 where any number goes, but for what an engine was built for. */
   std::int64_t batch() const { return outputs[0].shape[0].size; }
   /** What x0 is shaped as: the sample, whatever a module behind makes of it. */
   const Tensor& shown() const { return sample ? *sample : outputs[0]; }
   /** Rows of each call of so many samples. */
   std::int64_t rows(std::int64_t samples) const;
-  /** Elements of one sample, and of its noise: of tokens these differ. */
+  /** Draws of a call: noise where it is taken, then the slices. */
+  std::int64_t draws() const { return slices + (input(SG_NOISE) != nullptr ? 1 : 0); }
+  /** Elements of one sample, and of one draw: of tokens these differ. */
   std::int64_t sample_size() const;
   std::int64_t noise_size() const;
 };

@@ -51,15 +51,15 @@ Tensor tensor(const Json& data) {
   return out;
 }
 
-/** Noise is float32 or float16, and has the shape of a sample behind its row axis. */
-void check_noise(const Tensor& each, const Tensor& noise) {
-  const std::size_t first = *each.row_axis() + 1;
-  bool fits = noise.shape.size() >= 2 && each.shape.size() - first == noise.shape.size() - 1;
+/** Noise is float32 or float16, and has one shape behind its row axis, of an axis or more. */
+void check_noise(const Tensor& each, const Tensor& drawn) {
+  const std::size_t first = *each.row_axis() + 1, other = drawn.row_axis().value_or(0) + 1;
+  bool fits = drawn.shape.size() > other && each.shape.size() - first == drawn.shape.size() - other;
   for (std::size_t axis = first; fits && axis < each.shape.size(); ++axis) {
-    fits = !each.shape[axis].symbolic() && each.shape[axis].size == noise.shape[axis - first + 1].size;
+    fits = !each.shape[axis].symbolic() && each.shape[axis].size == drawn.shape[axis - first + other].size;
   }
   if (each.dtype != SG_FLOAT32 && each.dtype != SG_FLOAT16) damaged(cat(each.name, " is ", each.type().name));
-  if (!fits || each.dtype != noise.dtype) damaged(cat(each.name, " has no shape of noise"));
+  if (!fits || each.dtype != drawn.dtype) damaged(cat(each.name, " has no shape of noise"));
 }
 
 /** Whether a caller gets what the graph gives. */
@@ -93,11 +93,10 @@ void check_part(const Manifest& manifest) {
 
 /** What the runtime relies on: rows agree, step_noise has its slices, names are told apart. */
 void check(const Manifest& manifest) {
-  const Tensor* noise = manifest.input(SG_NOISE);
-  if (manifest.graph_outputs.empty() || (noise == nullptr && manifest.input(SG_INIT_SAMPLE) == nullptr)) {
+  const bool starts = manifest.input(SG_NOISE) != nullptr || manifest.input(SG_INIT_SAMPLE) != nullptr;
+  if (manifest.graph_outputs.empty() || !starts) {
     damaged("it names no noise input and no init_sample, or no output");
   }
-  if (noise == nullptr && manifest.input(SG_STEP_NOISE) != nullptr) damaged("it has step_noise but no noise");
   for (const Tensor* rows : {&manifest.outputs[0], &manifest.graph_outputs[0], &manifest.shown()}) {
     if (rows->shape.empty()) damaged("its output has no batch axis");
     for (std::size_t axis = 1; axis < rows->shape.size(); ++axis) {
@@ -116,7 +115,7 @@ void check(const Manifest& manifest) {
     if (each.role != SG_NOISE && each.role != SG_STEP_NOISE) continue;
     if (manifest.input(each.role) != &each) damaged(cat(each.name, " is a second noise"));
     if (!rows) damaged(cat(each.name, " has no shape of noise"));
-    check_noise(each, *noise);
+    check_noise(each, *manifest.drawn());
   }
   const Tensor* steps = manifest.input(SG_STEP_NOISE);
   if ((steps == nullptr ? 0 : steps->shape[0].size) != manifest.slices) {

@@ -60,11 +60,15 @@ void check_source(const Manifest& manifest, const sg_request& request) {
   if (request.seed_kind < SG_SEED_NONE || request.seed_kind > SG_SEED_EACH) {
     refuse(cat("seed_kind=", request.seed_kind, " is none; set one of sg_seed_kind"));
   }
-  if (manifest.input(SG_NOISE) == nullptr) {
+  const Tensor* drawn = manifest.drawn();
+  if (drawn == nullptr) {
     const bool seed = request.seed_kind != SG_SEED_NONE;
     if (!seed && !noise && !steps) return;
     refuse(cat(seed ? "seed" : noise ? "noise" : "step_noise", " is given, but ", manifest.name,
                " draws no noise; leave it out"));
+  }
+  if (noise && drawn->role != SG_NOISE) {
+    refuse(cat("noise is given, but ", manifest.name, " draws none before its steps; leave it out"));
   }
   if (request.seed_kind != SG_SEED_NONE && (noise || steps)) {
     std::string seed = request.seed_kind == SG_SEED_ONE ? std::to_string(request.seed) : "[";
@@ -76,9 +80,9 @@ void check_source(const Manifest& manifest, const sg_request& request) {
     refuse(cat("seed=", seed, request.seed_kind == SG_SEED_ONE ? "" : "]", " and ", noise ? "noise" : "step_noise",
                " are both given; give a seed, or the noise arrays"));
   }
-  if (request.seed_kind == SG_SEED_NONE && !noise) {
+  if (request.seed_kind == SG_SEED_NONE && !(drawn->role == SG_NOISE ? noise : steps)) {
     refuse(cat("seed is missing; give seed=0 (or one per sample), or your own ",
-               manifest.slices > 0 ? "noise and step_noise" : "noise"));
+               drawn->role == SG_STEP_NOISE ? "step_noise" : manifest.slices > 0 ? "noise and step_noise" : "noise"));
   }
   if (request.seed_kind == SG_SEED_EACH && request.seeds == nullptr) refuse("seeds is a null pointer; give seed_count seeds");
   if (request.seed_kind == SG_SEED_EACH && request.seed_count == 0) refuse("seed is empty; give one per sample");

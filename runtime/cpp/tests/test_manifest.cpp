@@ -73,7 +73,22 @@ TEST(Manifest, AStartFromASampleMayDoWithoutNoise) {
                     "\"role\": \"init_sample\"");
   };
   EXPECT_EQ(parse_manifest(inverted(toy_json()), "x").input(SG_NOISE), nullptr);
-  EXPECT_THROW(parse_manifest(inverted(toy_json({"1", 2, "float32", ""})), "x"), Failure);
+  EXPECT_EQ(parse_manifest(inverted(toy_json()), "x").drawn(), nullptr);
+  const std::string drawing = inverted(toy_json({"4", 2, "float32", ""}));
+  const Manifest manifest = parse_manifest(drawing, "x");
+  EXPECT_EQ(manifest.drawn(), manifest.input(SG_STEP_NOISE));
+  EXPECT_EQ(manifest.draws(), 2);
+  EXPECT_EQ(manifest.noise_size(), 16);
+  const auto refused = [&](const std::string& from, const std::string& to, const std::string& text) {
+    const std::string what = failure([&] { parse_manifest(replaced(drawing, from, to), "x"); });
+    EXPECT_NE(what.find(text), std::string::npos) << what;
+  };
+  refused("[2, 4, 1, 4, 4]", "[3, 4, 1, 4, 4]", "step_noise and noise.slices contradict");
+  refused("[2, 4, 1, 4, 4]", "[2, 4]", "step_noise has no shape of noise");
+  refused("[2, 4, 1, 4, 4]", "[2]", "step_noise and the output differ in their batch axis");
+  refused("[2, 4, 1, 4, 4]", "[]", "step_noise has no shape of noise");
+  refused("[2, 4, 1, 4, 4]", "[2, 4, 1, \"a\", 4]", "step_noise has no shape of noise");
+  refused("\"step_noise\", \"dtype\": \"float32\"", "\"step_noise\", \"dtype\": \"int64\"", "step_noise is int64");
   EXPECT_THROW(parse_manifest(replaced(toy_json(), "\"role\": \"noise\"", "\"role\": \"mask\""), "x"), Failure);
 }
 

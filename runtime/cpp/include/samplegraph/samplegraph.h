@@ -218,7 +218,7 @@ typedef int (*sg_watch)(void* data, const sg_position* position);
 typedef struct sg_request {
   size_t struct_size;
   int32_t rng;                  /**< sg_rng */
-  int32_t seed_kind;            /**< sg_seed_kind; SG_SEED_NONE: the inputs hold "noise", or the graph takes none */
+  int32_t seed_kind;            /**< sg_seed_kind; SG_SEED_NONE: the inputs hold the noise, or the graph takes none */
   uint64_t seed;
   const uint64_t* seeds;
   size_t seed_count;
@@ -270,6 +270,7 @@ SG_API void sg_stop_reset(sg_stop* stop);
 /**
  * The noise of M samples alone: `noise` (M, shape...) and `step_noise` (slices, M, shape...), SG_FLOAT32 or
  * SG_FLOAT16. `seeds` holds one seed for SG_SEED_ONE, M for SG_SEED_EACH. `step_noise` may be NULL for 0 slices.
+ * A graph of K slices without "noise" (an inversion that draws) takes `noise` as its first slice, and K - 1 others.
  */
 SG_API sg_status sg_draw_noise(int32_t rng, int32_t seed_kind, const uint64_t* seeds, int64_t samples,
                                const int64_t* shape, size_t rank, int64_t slices, int32_t dtype,
