@@ -84,6 +84,10 @@ class Engine:
         else:
             self.driver = WholeGraph(self._session, last)
 
+    def __repr__(self) -> str:
+        takes = ", ".join(tensor.name for tensor in self.inputs)
+        return f"<Engine {self.manifest.name}: {takes} -> {self.manifest.result.name}, by {', '.join(self.providers)}>"
+
     @property
     def inputs(self) -> tuple[Tensor, ...]:
         """The sampler's inputs: names, dtypes, shapes, meaning, defaults and allowed values."""

@@ -54,6 +54,12 @@ def test_a_sample_of_a_seed_list_does_not_depend_on_its_batch(toy: Toy, batch: i
         assert np.array_equal(together[i : i + 1], alone)
 
 
+def test_an_engine_says_what_it_is(toy: Toy) -> None:
+    engine = Engine(toy(slices=1))
+    takes = "noise, step_noise, class_labels, guidance_scale"
+    assert repr(engine) == f"<Engine {engine.manifest.name}: {takes} -> sample, by CPUExecutionProvider>"
+
+
 @pytest.mark.parametrize("batch", [1, 2, 7, "batch"])
 def test_given_noise_is_used_as_it_is(toy: Toy, batch: int | str) -> None:
     values = np.random.default_rng(0)
