@@ -150,7 +150,8 @@ def _parse(data: dict[str, Any]) -> Manifest:
         raise ValueError("its result is not its graph's output, and it is no chunk")
     _whole("noise.slices", manifest.noise.slices, 0)
     steps = manifest.input("step_noise")
-    if manifest.noise.slices != (0 if steps is None or not steps.shape else steps.shape[0]):
+    slices = (0,) if steps is None else steps.shape[:2]  # (K, B, ...), or (B, K, ...) in a form that merges calls
+    if manifest.noise.slices not in slices:
         raise ValueError("step_noise and noise.slices contradict each other")
     if manifest.noise.kind not in ("normal", "uniform"):
         raise ValueError(f"noise.kind is {manifest.noise.kind!r}")
