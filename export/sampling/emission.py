@@ -91,9 +91,8 @@ class Emission:
         b = self.b
         index = b.constant(np.array([self.draws[name] for name in row], dtype=np.int64))
         weights = np.array(list(row.values()), dtype=np.float32).reshape(-1, *[1] * len(self.sig.output.shape))
-        scaled = b.one(
-            "Mul", [b.one("Gather", [self.inputs["step_noise"], index], {"axis": 0}), b.constant(weights)]
-        )
+        drawn = b.one("Gather", [self.inputs["step_noise"], index], {"axis": 0})
+        scaled = b.one("Mul", [drawn, b.constant(weights)])
         return b.one("ReduceSum", [scaled, b.constant(np.zeros(1, dtype=np.int64))], {"keepdims": 0})
 
     def sized(self, value: ir.Value, shape: Shape | None = None) -> ir.Value:
@@ -120,10 +119,9 @@ class Emission:
         taken: list[Taken] = []
         values: list[ir.Value] = []
         for each in args:
-            value = self.b.scalar(each) if isinstance(each, int | float) else each.value
-            dtype = str((value.dtype or ir.DataType.FLOAT).numpy())
-            taken.append((dtype, () if isinstance(each, int | float) else each.shape))
-            values.append(value)
+            vector = each if isinstance(each, GraphVector) else self.symbol(self.b.scalar(each), ())
+            values.append(vector.value)
+            taken.append((str((values[-1].dtype or ir.DataType.FLOAT).numpy()), vector.shape))
         made = self.pieces.place(self.b, function, taken, values)
         return self.symbol(made, self._shape_of(made))
 

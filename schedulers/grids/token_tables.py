@@ -39,8 +39,8 @@ class TokenTables:
         with np.errstate(invalid="ignore", divide="ignore"):
             one_alpha = cum_alpha / np.append(1, cum_alpha[:-1])
             one_gamma = 1 - (1 - cum_gamma) / (1 - np.append(0, cum_gamma[:-1]))
-            beta = [(1 - a - c) / (classes - 1) for a, c in ((cum_alpha, cum_gamma), (one_alpha, one_gamma))]
-            cum_beta, one_beta = beta
+            cum_beta = (1 - cum_alpha - cum_gamma) / (classes - 1)
+            one_beta = (1 - one_alpha - one_gamma) / (classes - 1)
             logs = [np.log(p) for p in (one_alpha, one_beta, one_gamma, cum_alpha, cum_beta, cum_gamma)]
         if not np.isfinite(logs).all():
             raise OptionError(
