@@ -127,7 +127,10 @@ def own_name(name: str) -> str:
     if name in diffusers_classes():
         return diffusers_classes()[name]
     near = suggest(name, REGISTRY) or "; choose one of " + ", ".join(list(REGISTRY)[:8]) + " ..."
-    raise OptionError(f"scheduler={name!r} is not known{near} (`samplegraph list` has all {len(REGISTRY)})")
+    raise OptionError(
+        f"scheduler={name!r} is not known{near} (`samplegraph list` has all {len(REGISTRY)}, "
+        "`samplegraph list --find NAME` what other programs call them)"
+    )
 
 
 @cache
